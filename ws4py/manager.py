@@ -1,0 +1,529 @@
+"""The manager: any number of connections, driven by one thread and one poller.
+
+The thread polls, without holding any lock, and calls ``once()`` of each connection that has bytes. Sockets do not
+block: what a peer does not take waits in the connection's outbox, and the poller then also watches for room. While an
+outbox is over its high-water mark that connection is not read, so that TCP slows its peer down. Timers (heartbeats,
+ping, idle and close timeouts) are the loop's own.
+
+``add``, ``remove``, ``broadcast``, ``close_all`` and ``stop`` may be called from any thread; they wake the loop and
+never wait for a peer. ``lock`` guards the table of connections; an application may hold it while it walks them and
+sends, because nothing that moves bytes takes it.
+
+A poller has ``register(fd)``, ``unregister(fd)``, ``poll()`` (an iterable of descriptors that can be read, after at
+most ``timeout`` seconds) and ``release()``; any object with these four will do. Ours can also watch for room
+(:class:`WatchingPoller`); under one that cannot, sockets stay blocking and so do writes.
+
+The manager knows how to drive a connection (``once``, ``discard``, ``flush``, ``terminate``) and nothing of frames.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import logging
+import os
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Callable, Optional, Union
+
+from ws4py import closecode
+from ws4py.messaging import BinaryMessage, Message, Payload, TextMessage
+from ws4py.timers import Timer, Timers
+from ws4py.websocket import WebSocket
+
+__all__ = ['EPollPoller', 'KQueuePoller', 'SelectPoller', 'WatchingPoller', 'WebSocketManager']
+
+logger = logging.getLogger('ws4py')
+
+
+class WatchingPoller(abc.ABC):
+    """A poller that can watch for reading and for room to write. Thread-safe.
+
+    A change made while another thread polls counts at once under epoll and kqueue, from the next poll on under select.
+
+    :param timeout: seconds that a poll lasts when nothing happens.
+    """
+
+    def __init__(self, timeout: float = 0.1) -> None:
+        self.timeout = timeout
+        self._writable: list[int] = []
+
+    def register(self, fd: int) -> None:
+        """Watch *fd* for reading. Doing it again does no harm."""
+        self.watch(fd, read=True, write=False)
+
+    @abc.abstractmethod
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Watch *fd* for just these; for neither, it stays registered."""
+
+    @abc.abstractmethod
+    def unregister(self, fd: int) -> None:
+        """Forget *fd*. Doing it again does no harm."""
+
+    @abc.abstractmethod
+    def poll(self) -> Iterable[int]:
+        """The descriptors that can be read, or have failed, after waiting for at most ``timeout``."""
+
+    def writable(self) -> list[int]:
+        """The descriptors with room to write that the last poll found."""
+        return self._writable
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Free what the operating system holds for it."""
+
+
+class SelectPoller(WatchingPoller):
+    """A poller on ``select``, for every platform; limited in the number of descriptors."""
+
+    def __init__(self, timeout: float = 0.1) -> None:
+        super().__init__(timeout)
+        self._fds: list[int] = []
+        self._write_fds: list[int] = []
+        self._lock = threading.Lock()
+
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Watch *fd* for just these; for neither, it stays registered."""
+        with self._lock:
+            for watched, wanted in ((self._fds, read), (self._write_fds, write)):
+                if wanted and fd not in watched:
+                    watched.append(fd)
+                elif not wanted and fd in watched:
+                    watched.remove(fd)
+
+    def unregister(self, fd: int) -> None:
+        """Forget *fd*. Doing it again does no harm."""
+        self.watch(fd, read=False, write=False)
+
+    def poll(self) -> list[int]:
+        """The descriptors that can be read, or have failed, after waiting for at most ``timeout``."""
+        with self._lock:
+            fds, write_fds = list(self._fds), list(self._write_fds)
+        if not fds and not write_fds:
+            time.sleep(self.timeout)  # some systems refuse to select nothing
+            return []
+        try:
+            readable, writable, _ = select.select(fds, write_fds, [], self.timeout)
+        except (OSError, ValueError):  # one of them was closed behind our back: its owner finds out by reading
+            readable, writable = [fd for fd in fds if not _is_open(fd)], []
+        self._writable = writable or []
+        return readable
+
+    def release(self) -> None:
+        """Forget every descriptor."""
+        with self._lock:
+            self._fds.clear()
+            self._write_fds.clear()
+
+
+class EPollPoller(WatchingPoller):
+    """A poller on ``epoll``, for Linux."""
+
+    def __init__(self, timeout: float = 0.1) -> None:
+        super().__init__(timeout)
+        self._epoll = select.epoll()
+
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Watch *fd* for just these; for neither, it stays registered."""
+        events = (select.EPOLLIN if read else 0) | (select.EPOLLOUT if write else 0)
+        try:
+            self._epoll.register(fd, events)
+        except FileExistsError:
+            self._epoll.modify(fd, events)
+
+    def unregister(self, fd: int) -> None:
+        """Forget *fd*. Doing it again does no harm."""
+        with contextlib.suppress(OSError, ValueError):  # closed already, which made epoll forget it by itself
+            self._epoll.unregister(fd)
+
+    def poll(self) -> list[int]:
+        """The descriptors that can be read, or have failed, after waiting for at most ``timeout``."""
+        readable, self._writable = [], []
+        for fd, events in self._epoll.poll(self.timeout):
+            if events & ~select.EPOLLOUT:  # a hang-up and an error are found out by reading
+                readable.append(fd)
+            if events & select.EPOLLOUT:
+                self._writable.append(fd)
+        return readable
+
+    def release(self) -> None:
+        """Close the epoll descriptor."""
+        self._epoll.close()
+
+
+class KQueuePoller(WatchingPoller):
+    """A poller on ``kqueue``, for macOS and the BSDs."""
+
+    MAX_EVENTS = 1024  # taken in one poll
+
+    def __init__(self, timeout: float = 0.1) -> None:
+        super().__init__(timeout)
+        api: Any = select
+        self._kqueue = api.kqueue()
+
+    def watch(self, fd: int, read: bool, write: bool) -> None:
+        """Watch *fd* for just these; for neither, it stays registered."""
+        api: Any = select  # which has these names only where there is kqueue
+        for kind, wanted in ((api.KQ_FILTER_READ, read), (api.KQ_FILTER_WRITE, write)):
+            action = api.KQ_EV_ADD if wanted else api.KQ_EV_DELETE
+            try:
+                self._kqueue.control([api.kevent(fd, kind, action)], 0, 0)
+            except OSError:
+                if wanted:  # else there was nothing to delete
+                    raise
+
+    def unregister(self, fd: int) -> None:
+        """Forget *fd*. Doing it again does no harm."""
+        self.watch(fd, read=False, write=False)
+
+    def poll(self) -> list[int]:
+        """The descriptors that can be read, or have failed, after waiting for at most ``timeout``."""
+        api: Any = select
+        readable: list[int] = []
+        self._writable = []
+        for event in self._kqueue.control(None, self.MAX_EVENTS, self.timeout):
+            (self._writable if event.filter == api.KQ_FILTER_WRITE else readable).append(event.ident)
+        return readable
+
+    def release(self) -> None:
+        """Close the kqueue descriptor."""
+        self._kqueue.close()
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        select.select([fd], [], [], 0)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def best_poller() -> WatchingPoller:
+    """The best poller that this system has."""
+    if hasattr(select, 'epoll'):
+        return EPollPoller()
+    if hasattr(select, 'kqueue'):
+        return KQueuePoller()
+    return SelectPoller()
+
+
+class WebSocketManager(threading.Thread):
+    """Drives connections until it is stopped. Thread-safe.
+
+    The usual end is ``manager.close_all(); manager.stop(); manager.join()``.
+
+    :param poller: what to poll with; the best that the system has when None.
+    :ivar websockets: the connections by descriptor.
+    :ivar lock: guards ``websockets``; re-entrant, and nothing that sends or receives takes it.
+    :ivar running: True from ``start()`` to ``stop()``.
+    """
+
+    def __init__(self, poller: Any = None) -> None:
+        super().__init__(name='WebSocketManager')
+        self.lock = threading.RLock()
+        self.websockets: dict[int, Any] = {}
+        self.running = False
+        self.poller = best_poller() if poller is None else poller
+        self._fds: dict[Any, int] = {}  # the same table turned round: the connections that are driven
+        self._unread: set[Any] = set()  # whose opened() has not returned: nothing is read from them yet
+        self._lingering: set[Any] = set()  # with nothing more to process, but not to be ended yet
+        self._doomed: deque[Any] = deque()  # to be ended by the loop
+        self._eager: deque[Any] = deque()  # which hold bytes that no poller sees
+        self._gone: deque[tuple[int, Any]] = deque()  # ended, but still in ``websockets``
+        self._clock = Timers()
+        self._stopping = False
+        self._pid = os.getpid()
+        self._wake_reader: Optional[socket.socket] = None
+        self._wake_writer: Optional[socket.socket] = None
+
+    # The table
+
+    def __len__(self) -> int:
+        return len(self._fds)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._all())
+
+    def __contains__(self, websocket: object) -> bool:
+        return websocket in self._fds
+
+    def _all(self) -> list[Any]:
+        with self.lock:
+            return list(self._fds)
+
+    def add(self, websocket: Any) -> None:
+        """Drive *websocket* from now on: call its ``opened()`` in this thread, then read from it in the loop's.
+
+        Adding one twice does nothing.
+
+        :raises RuntimeError: the manager has been stopped, or belongs to another process.
+        """
+        self._check_process()
+        if self._stopping:
+            raise RuntimeError('the manager has been stopped, it takes no more connections')
+        with self.lock:
+            if websocket in self._fds:
+                return
+            fd = websocket.sock.fileno()
+            stale = self.websockets.get(fd)
+            if stale is not None and self._fds.pop(stale, None) is not None:
+                self._doomed.append(stale)  # its socket was closed behind our back, and the number is used again
+            self.websockets[fd] = websocket
+            self._fds[websocket] = fd
+            self._unread.add(websocket)
+        if isinstance(websocket, WebSocket):
+            websocket.attach(self, queued=isinstance(self.poller, WatchingPoller))
+            going = websocket.call(websocket.opened)
+        else:
+            going = True
+            websocket.opened()
+        self._unread.discard(websocket)
+        if websocket in self._fds:
+            self.poller.register(fd)
+            if isinstance(websocket, WebSocket):
+                self.watch(websocket)
+            if not going or getattr(websocket, 'holds_input', False) is True:
+                self._eager.append(websocket)
+        self._wake()
+
+    def remove(self, websocket: Any) -> None:
+        """Drive *websocket* no more. Its ``closed()`` is not called; a stranger is ignored."""
+        if websocket in self._fds:
+            self.forget(websocket)
+            if isinstance(websocket, WebSocket):
+                websocket.detach()
+
+    def broadcast(self, message: Union[Payload, Message, Iterable[Payload]], binary: bool = False) -> None:
+        """Send *message* to every connection, without waiting for any of them. What fails is logged.
+
+        :param message: text, bytes, a Message, or an iterable of chunks, which are sent as fragments.
+        :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
+        """
+        self._check_process()
+        whole: Optional[Message] = None
+        if isinstance(message, (str, bytes, bytearray, memoryview)):
+            whole = BinaryMessage(message) if binary and not isinstance(message, str) else TextMessage(message)
+        elif isinstance(message, Message):
+            whole = message
+        else:
+            message = list(message)  # each connection goes through it
+        frame = None
+        for websocket in self._all():
+            try:
+                if whole is None or getattr(websocket.send, '__func__', None) is not WebSocket.send:
+                    websocket.send(message, binary)
+                elif websocket.stream.always_mask:  # a key of its own for each
+                    websocket.broadcast(whole.single(mask=True))
+                else:
+                    frame = frame or whole.single()
+                    websocket.broadcast(frame)
+            except Exception:
+                logger.info('a broadcast did not reach %r', websocket, exc_info=True)
+
+    def close_all(self, code: int = closecode.GOING_AWAY, message: str = 'Server is shutting down') -> None:
+        """Begin the closing handshake on every connection; does not wait for any."""
+        self._check_process()
+        for websocket in self._all():
+            try:
+                websocket.close(code=code, reason=message)
+            except Exception:
+                logger.info('%r could not be closed', websocket, exc_info=True)
+
+    # What connections ask for (ws4py.sending.Driver)
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call *callback* in the loop's thread, *delay* seconds from now or a little later."""
+        return self._clock.call_later(delay, callback)
+
+    def watch(self, websocket: WebSocket) -> None:
+        """The outbox of *websocket* has filled or emptied: watch its socket accordingly."""
+        fd = self._fds.get(websocket)
+        if fd is not None and isinstance(self.poller, WatchingPoller):
+            write, full = websocket.watched
+            lingers = websocket in self._lingering
+            self.poller.watch(fd, read=(lingers or not full) and websocket not in self._unread, write=write)
+            self._wake()
+
+    def drop(self, websocket: Any) -> None:
+        """End *websocket* as soon as the loop comes round."""
+        self._doomed.append(websocket)
+        self._wake()
+
+    def forget(self, websocket: Any) -> None:
+        """Take *websocket* out, before its descriptor is closed."""
+        fd = self._fds.pop(websocket, None)
+        if fd is not None:
+            self.poller.unregister(fd)
+            self._lingering.discard(websocket)
+            self._gone.append((fd, websocket))
+            self._sweep()
+
+    def in_loop(self) -> bool:
+        """True in the thread of the loop, or when no loop is there to wait for."""
+        return self.ident == threading.get_ident() or not self.is_alive()
+
+    def _sweep(self) -> None:
+        """Take what is gone out of the table, unless somebody is walking it: then a later turn does."""
+        if self._gone and self.lock.acquire(blocking=False):
+            try:
+                while self._gone:
+                    fd, websocket = self._gone.popleft()
+                    if self.websockets.get(fd) is websocket:
+                        del self.websockets[fd]
+            finally:
+                self.lock.release()
+
+    # The loop
+
+    def start(self) -> None:
+        """Start the thread.
+
+        :raises RuntimeError: it was started before, or belongs to another process.
+        """
+        self._check_process()
+        self.running = True
+        super().start()
+
+    def stop(self) -> None:
+        """Stop the thread, which first lets closing handshakes and queues finish, within their close timeouts.
+
+        Connections that are still open are closed with 1001. Returns at once; ``join()`` waits. May be called from
+        the loop itself.
+        """
+        self.running = False
+        self._stopping = True
+        if self._pid != os.getpid():
+            return
+        if self.is_alive():
+            self._wake()
+        elif self.ident is None:  # never started: nobody else will do it
+            self._end_all()
+            self.poller.release()
+
+    def run(self) -> None:
+        """The loop: poll, read, write, run timers, until stopped and nothing is left to finish."""
+        self._check_process()
+        self.running = not self._stopping
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        try:
+            for end in (self._wake_reader, self._wake_writer):
+                end.setblocking(False)
+            self.poller.register(self._wake_reader.fileno())
+            while self.running:
+                self._turn()
+            self._close_down()
+        finally:
+            self._end_all()
+            self.poller.release()
+            reader, writer, self._wake_reader, self._wake_writer = self._wake_reader, self._wake_writer, None, None
+            reader.close()
+            writer.close()
+
+    def _turn(self) -> None:
+        """Poll once and do what there is to do."""
+        try:
+            readable = self.poller.poll()
+            writable = self.poller.writable() if isinstance(self.poller, WatchingPoller) else ()
+            for fd in readable:
+                self._read(fd)
+            for fd in writable:
+                self._write(fd)
+        except Exception:
+            logger.exception('the poller failed')
+            time.sleep(0.1)  # not to fill the log when it goes on failing
+        while self._eager:
+            websocket = self._eager.popleft()
+            fd = self._fds.get(websocket)
+            if fd is not None:
+                self._read(fd)
+        self._clock.run_due()
+        while self._doomed:
+            self._end(self._doomed.popleft())
+        self._sweep()
+
+    def _read(self, fd: int) -> None:
+        """The socket has bytes, or has come to its end."""
+        websocket = self.websockets.get(fd)
+        if websocket is None or websocket not in self._fds:
+            self._read_wakeup(fd)
+            return
+        try:
+            if websocket.sock is None or websocket.sock.fileno() != fd:
+                self._end(websocket)  # closed behind our back: never read from whoever has the number now
+            elif websocket in self._lingering:
+                if not websocket.discard():
+                    self._end(websocket)
+            else:
+                going = websocket.once()
+                while going and getattr(websocket, 'holds_input', False) is True:
+                    going = websocket.once()
+                if not going:
+                    self._finish(websocket)
+        except Exception:
+            logger.exception('%r raised', websocket)
+            self._end(websocket)
+
+    def _write(self, fd: int) -> None:
+        """The socket has room again."""
+        websocket = self.websockets.get(fd)
+        if websocket is None or websocket not in self._fds:
+            return
+        if websocket.flush() and (websocket not in self._lingering or websocket.lingers):
+            return
+        self._end(websocket)
+
+    def _finish(self, websocket: Any) -> None:
+        """There is nothing more to process: end it, once it may be ended."""
+        if getattr(websocket, 'lingers', False) is True:
+            self._lingering.add(websocket)
+            self.watch(websocket)
+        else:
+            self._end(websocket)
+
+    def _end(self, websocket: Any) -> None:
+        self.forget(websocket)
+        try:
+            websocket.terminate()
+        except Exception:
+            logger.exception('%r could not be ended', websocket)
+
+    def _close_down(self) -> None:
+        """Go on until closing handshakes and queues are done; every connection has a timer that limits that."""
+        for websocket in self._all():
+            if isinstance(websocket, WebSocket):
+                websocket.close(closecode.GOING_AWAY, 'Server is shutting down')
+            else:
+                self._end(websocket)
+        while self._fds:
+            self._turn()
+
+    def _end_all(self) -> None:
+        for websocket in self._all():
+            self._end(websocket)
+
+    # Waking up
+
+    def _wake(self) -> None:
+        """Cut the current poll short, so that a change from another thread counts at once."""
+        writer = self._wake_writer
+        if writer is not None and self.ident != threading.get_ident():
+            with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: the loop is over
+                writer.send(b'\0')
+
+    def _read_wakeup(self, fd: int) -> None:
+        """Bytes of :meth:`_wake`; or a descriptor that nobody knows any more."""
+        reader = self._wake_reader
+        if reader is not None and fd == reader.fileno():
+            with contextlib.suppress(OSError):
+                reader.recv(4096)
+        else:
+            self.poller.unregister(fd)
+
+    def _check_process(self) -> None:
+        """:raises RuntimeError: this is a child process; the descriptors and the thread are its parent's."""
+        if self._pid != os.getpid():
+            raise RuntimeError(f'this manager was made in process {self._pid}, make one of your own in {os.getpid()}')

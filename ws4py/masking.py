@@ -1,0 +1,64 @@
+"""The masking of RFC 6455 section 5.3: every byte of a payload XORed with a key of four bytes, in a cycle.
+
+Masking is its own inverse. Three implementations, the best one that is installed is bound to :func:`mask` at import:
+the C extension of this package, that of ``wsaccel``, and pure Python. Pure and thread-safe.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Union
+
+__all__ = ['mask']
+
+Buffer = Union[bytes, bytearray, memoryview]
+
+# Python XORs two integers word by word; making integers of more than a few KiB costs more than the XOR saves.
+_CHUNK = 4096
+
+
+def mask_python(data: Buffer, key: Buffer) -> bytes:
+    """*data* masked with the four bytes of *key*, as a new object.
+
+    :raises ValueError: *key* is not four bytes.
+    """
+    if len(key) != 4:
+        raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
+    size = len(data)
+    if size <= _CHUNK:
+        cycle = bytes(key) * ((size + 3) // 4)
+        return (int.from_bytes(data, 'little') ^ int.from_bytes(cycle[:size], 'little')).to_bytes(size, 'little')
+    cycle_value = int.from_bytes(bytes(key) * (_CHUNK // 4), 'little')
+    view = memoryview(data)
+    whole = size - size % _CHUNK
+    chunks = [
+        (int.from_bytes(view[at : at + _CHUNK], 'little') ^ cycle_value).to_bytes(_CHUNK, 'little')
+        for at in range(0, whole, _CHUNK)
+    ]
+    if whole < size:
+        chunks.append(mask_python(view[whole:], key))
+    return b''.join(chunks)
+
+
+def _wsaccel_mask() -> Union[Callable[[Buffer, Buffer], bytes], None]:
+    """wsaccel's masker under our signature, or None where wsaccel is not installed."""
+    try:
+        from wsaccel.xormask import XorMaskerSimple  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    except ImportError:
+        return None
+
+    def mask_wsaccel(data: Buffer, key: Buffer) -> bytes:
+        if len(key) != 4:
+            raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
+        masked: bytes = XorMaskerSimple(bytes(key)).process(bytes(data))
+        return masked
+
+    return mask_wsaccel
+
+
+mask: Callable[[Buffer, Buffer], bytes] = _wsaccel_mask() or mask_python
+
+
+def rotate(key: bytes, count: int) -> bytes:
+    """*key* as it stands after *count* bytes of a payload were masked with it."""
+    at = count & 3
+    return key[at:] + key[:at]

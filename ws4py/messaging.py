@@ -1,0 +1,212 @@
+"""Messages: what an application sends and receives (RFC 6455 sections 5.4 to 5.6).
+
+::
+
+    Message
+    ├── TextMessage           ├── CloseControlMessage
+    └── BinaryMessage         ├── PingControlMessage
+                              └── PongControlMessage
+
+A message becomes frame bytes by :meth:`Message.single`, or by :meth:`Message.fragment` for a part of it. The receiver
+of :mod:`ws4py.streaming` makes one and extends it while its fragments come in, in one buffer. Messages know nothing
+of connections; one that is complete is read-only by custom and may go to any thread.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Optional, TypeVar, Union
+
+from ws4py import closecode
+from ws4py.framing import (
+    CONTROL_SIZE,
+    FIN,
+    OPCODE_BINARY,
+    OPCODE_CLOSE,
+    OPCODE_CONTINUATION,
+    OPCODE_PING,
+    OPCODE_PONG,
+    OPCODE_TEXT,
+    build_frame,
+)
+
+__all__ = [
+    'BinaryMessage',
+    'CloseControlMessage',
+    'Message',
+    'PingControlMessage',
+    'PongControlMessage',
+    'TextMessage',
+]
+
+Payload = Union[str, bytes, bytearray, memoryview]
+M = TypeVar('M', bound='Message')
+
+
+def encode(data: object, encoding: Optional[str] = 'utf-8') -> bytes:
+    """The bytes of a payload.
+
+    :raises TypeError: *data* is not text or bytes-like, or is text where there is no encoding.
+    """
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, str):
+        if encoding is None:
+            raise TypeError('text cannot become bytes without an encoding')
+        return data.encode(encoding)
+    if isinstance(data, (bytearray, memoryview)):
+        return bytes(data)
+    raise TypeError(f'a payload is str, bytes, bytearray or memoryview, not {type(data).__name__}')
+
+
+class Message:
+    """A message of any kind.
+
+    :param opcode: one of the opcodes of :mod:`ws4py.framing`.
+    :param data: its payload; text is encoded.
+    :param encoding: of that text, None when there can be none.
+    :ivar completed: True when its last frame has been received.
+    :raises TypeError: the payload is of another type.
+    """
+
+    opcode: int
+    encoding: Optional[str] = 'utf-8'
+    completed = False
+
+    is_text = False
+    is_binary = False
+
+    def __init__(self, opcode: int, data: Payload = b'', encoding: Optional[str] = 'utf-8') -> None:
+        self.opcode = opcode
+        self.encoding = encoding
+        self._data: Union[bytes, bytearray] = encode(data, encoding)
+
+    @classmethod
+    def received(cls: type[M], data: bytes) -> M:
+        """A complete message around a payload that the receiver has checked."""
+        message = cls.__new__(cls)
+        message._data = data
+        message.completed = True
+        return message
+
+    @property
+    def data(self) -> bytes:
+        """The payload as bytes."""
+        data = self._data
+        if type(data) is not bytes:
+            data = bytes(data)
+            if self.completed:
+                self._data = data  # nothing will be added, so one copy serves for ever
+        return data
+
+    @data.setter
+    def data(self, data: Payload) -> None:
+        self._data = encode(data, self.encoding)
+
+    def extend(self, data: Payload) -> None:
+        """Add more payload at the end, in time linear to what is added.
+
+        :raises TypeError: as in the constructor.
+        """
+        if type(self._data) is bytes:
+            self._data = bytearray(self._data)
+        self._data += encode(data, self.encoding)
+
+    def single(self, mask: bool = False) -> bytes:
+        """The message as one frame, masked with a random key when *mask* is true.
+
+        :raises ValueError: a ping or a pong of more than 125 bytes (section 5.5).
+        """
+        return self._frame(FIN | self.opcode, mask)
+
+    def fragment(self, first: bool = False, last: bool = False, mask: bool = False) -> bytes:
+        """The payload as one frame of a longer message (section 5.4).
+
+        :param first: it is the first one and says the kind of the message.
+        :param last: it is the last one.
+        :param mask: as in :meth:`single`.
+        """
+        return self._frame((FIN if last else 0) | (self.opcode if first else OPCODE_CONTINUATION), mask)
+
+    def _frame(self, first: int, mask: bool) -> bytes:
+        data = self.data
+        if self.opcode & 8 and len(data) > CONTROL_SIZE:
+            raise ValueError(f'a control frame has at most {CONTROL_SIZE} bytes, not {len(data)}')
+        # Section 5.3: the key is new for every frame and cannot be guessed.
+        return build_frame(first, data, os.urandom(4) if mask else None)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __str__(self) -> str:
+        return self.data.decode(self.encoding or 'latin-1')
+
+    def __repr__(self) -> str:
+        size = len(self._data)
+        start = bytes(self._data[:32])
+        return f'<{type(self).__name__} of {size} bytes: {start!r}{"…" if size > len(start) else ""}>'
+
+
+class TextMessage(Message):
+    """A text message; ``str()`` gives the text, ``len()`` counts its characters."""
+
+    opcode = OPCODE_TEXT
+    is_text = True
+
+    def __init__(self, text: Optional[Payload] = None) -> None:
+        super().__init__(OPCODE_TEXT, b'' if text is None else text)
+
+    def __len__(self) -> int:
+        return len(str(self))
+
+
+class BinaryMessage(Message):
+    """A binary message; ``len()`` counts its bytes."""
+
+    opcode = OPCODE_BINARY
+    encoding = None
+    is_binary = True
+
+    def __init__(self, bytes: Optional[Payload] = None) -> None:
+        super().__init__(OPCODE_BINARY, b'' if bytes is None else bytes, encoding=None)
+
+
+class CloseControlMessage(Message):
+    """A Close frame: why a connection is ended (section 5.5.1).
+
+    :param code: the close code. One that may not be sent (1005, 1006, …) makes a frame without code and reason.
+    :param reason: for people, cut to 123 bytes where a character ends.
+    :ivar code: the close code.
+    :ivar reason: the close reason as bytes.
+    """
+
+    opcode = OPCODE_CLOSE
+
+    def __init__(self, code: int = closecode.NORMAL_CLOSURE, reason: Payload = '') -> None:
+        self.code = code
+        self.reason = closecode.cut_reason(encode(reason))
+        super().__init__(OPCODE_CLOSE, closecode.build(code, self.reason) if closecode.is_sendable(code) else b'')
+
+    def __str__(self) -> str:
+        return self.reason.decode('utf-8', 'replace')
+
+    def __len__(self) -> int:
+        return len(self.reason)
+
+
+class PingControlMessage(Message):
+    """A ping; the peer answers with a pong of the same payload (section 5.5.2)."""
+
+    opcode = OPCODE_PING
+
+    def __init__(self, data: Optional[Payload] = None) -> None:
+        super().__init__(OPCODE_PING, b'' if data is None else data)
+
+
+class PongControlMessage(Message):
+    """A pong, the answer to a ping or a heartbeat that asks for none (section 5.5.3)."""
+
+    opcode = OPCODE_PONG
+
+    def __init__(self, data: Optional[Payload] = None) -> None:
+        super().__init__(OPCODE_PONG, b'' if data is None else data)

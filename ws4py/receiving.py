@@ -1,0 +1,226 @@
+"""Receiving: from bytes to the application's hooks.
+
+:class:`Receiver` is the receiving half of :class:`ws4py.websocket.WebSocket`::
+
+    once() ─► _recv() ─► process() ─► Stream.parser ─► received_message(), ponged(), an answer to a ping or a Close
+
+Only the thread that drives the connection comes here. What a hook of the application raises stops here too: it is
+logged with its traceback and closes the connection with 1011.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+
+from ws4py import blocking, closecode
+from ws4py.keepalive import Keepalive
+from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
+from ws4py.outbox import BLOCK, WOULD_BLOCK
+from ws4py.sending import NotOpenError, Sender
+from ws4py.state import RECEIVED, Event, after
+from ws4py.streaming import Stream
+
+__all__ = ['Receiver']
+
+logger = logging.getLogger('ws4py')
+
+LARGEST_READ = 1024 * 1024  # bytes asked for at once while a frame of megabytes comes in
+
+
+class Receiver(Sender):
+    """The receiving half of a connection, on top of the sending half."""
+
+    #: Seconds that a blocking read may last before the connection counts as lost; None for ever.
+    sock_timeout: Optional[float] = None
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__()
+        #: The connected socket; None after the end.
+        self.sock = sock
+        #: Bytes the next read asks for.
+        self.reading_buffer_size = BLOCK
+        #: Bytes that were read already, and are processed before anything is read from the socket.
+        self.buf = b''
+        self._tls_lock = threading.Lock()  # around every call of a TLS socket
+        self._eof = False  # nothing more can be read
+        self._keepalive: Optional[Keepalive] = None
+        self._failure: Optional[tuple[int, Union[bytes, str]]] = None  # why we ended it
+
+    if TYPE_CHECKING:  # what the rest of the connection has
+
+        @property
+        def terminated(self) -> bool:
+            """True once both Close frames are known, or the connection has ended."""
+
+        def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
+            """Called with each message."""
+
+        def ponged(self, pong: PongControlMessage) -> None:
+            """Called with each pong."""
+
+        def unhandled_error(self, error: Exception) -> None:
+            """Called with what broke the connection."""
+
+        def close(self, code: int, reason: Union[str, bytes]) -> None:
+            """Begin or answer the closing handshake."""
+
+        def _drop(self) -> None:
+            """Let the driver end the connection."""
+
+    def once(self) -> bool:
+        """Read once from the socket and process it, or what is in :attr:`buf`.
+
+        :returns: False when the connection has to be ended: at its end, after an error, when it is terminated.
+        """
+        if self.terminated or self.stream is None:
+            return False
+        size = self.reading_buffer_size
+        data = self.buf
+        if not data:
+            try:
+                data = self._recv(size)
+            except WOULD_BLOCK:
+                return True
+            except OSError as error:
+                self._eof = True
+                self.call(self.unhandled_error, error)
+                return False
+            if not data:
+                self._eof = True
+                return False
+            if self._keepalive is not None:
+                self._keepalive.touch()
+        self.buf = data[size:]
+        return self.process(data[:size])
+
+    def _recv(self, size: int) -> bytes:
+        """At most *size* bytes from the socket.
+
+        :raises OSError: the connection broke, or there is nothing to read on a socket that does not block.
+        """
+        sock = self.sock
+        if sock is None:
+            return b''
+        if not isinstance(sock, ssl.SSLSocket):
+            data: bytes = sock.recv(size)
+            return data
+        if self._outbox is None:
+            return blocking.recv_tls(sock, size, self._tls_lock, self.sock_timeout)
+        with self._tls_lock:
+            return sock.recv(size)
+
+    @property
+    def holds_input(self) -> bool:
+        """True when bytes wait above the socket, where no poller sees them: in :attr:`buf` or in the TLS layer."""
+        return bool(self.buf) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
+
+    def process(self, data: bytes) -> bool:
+        """Send *data* through the stream and act on what comes out of it.
+
+        :returns: False when the connection has to be ended.
+        """
+        if not data:
+            return False
+        outbox, corked = self._outbox, False
+        try:
+            while self.stream is not None:
+                wanted = self.stream.parser.send(data)
+                more = type(wanted) is int and wanted == 0
+                if more and outbox is not None and not corked:
+                    corked = True
+                    outbox.cork()
+                if not self._handle(self.stream):
+                    return False
+                if not more:
+                    if type(wanted) is int:
+                        self.reading_buffer_size = min(max(wanted, BLOCK), LARGEST_READ)
+                    return True
+                data = b''
+            return False
+        finally:
+            if corked:
+                self._uncork()
+
+    def _uncork(self) -> None:
+        """Send the answers to a block at once."""
+        with self._lock:
+            if self._outbox is not None:
+                try:
+                    self._outbox.uncork()
+                except OSError as error:
+                    self._eof = True
+                    self.call(self.unhandled_error, error)
+                    self._drop()
+                self._outbox_changed()
+
+    def _handle(self, stream: Stream) -> bool:
+        """Act on the events that the stream has ready; False when the connection has to be ended."""
+        if stream.closing is not None:
+            self._close_received(stream.closing, stream)
+            return False
+        if stream.errors:
+            for error in list(stream.errors):
+                logger.info('the peer is at fault: %s', error)
+                self._fail(error.code, error.reason)
+            stream.errors.clear()
+            return False
+        if stream.has_message:
+            message, stream.message = stream.message, None
+            if not self.call(self.received_message, message):
+                return False
+        if stream.pings:
+            pings, stream.pings = stream.pings, []
+            for ping in pings:
+                if not self._pong_to(ping):
+                    return False
+        if stream.pongs:
+            pongs, stream.pongs = stream.pongs, []
+            for pong in pongs:
+                if not self.call(self.ponged, pong):
+                    return False
+        return True
+
+    def _close_received(self, closing: CloseControlMessage, stream: Stream) -> None:
+        """Answer the peer's Close frame (section 5.5.1), or note that it answered ours."""
+        with self._lock:
+            if self.state not in RECEIVED:
+                self.state = after(self.state, Event.RECEIVED)
+        if closing.code == closecode.NO_STATUS_RECEIVED and stream.errors:
+            closing = stream.errors[0]  # a Close that breaks the protocol is answered like any such frame
+            self._failure = self._failure or (closing.code, closing.reason)
+        self.close(closing.code, closing.reason)
+
+    def _pong_to(self, ping: PingControlMessage) -> bool:
+        assert self.stream is not None
+        try:
+            self._answer_ping(self.stream.pong(ping))
+        except OSError as error:
+            self._eof = True
+            self.call(self.unhandled_error, error)
+            return False
+        return True
+
+    def call(self, hook: Callable[..., object], *args: object) -> bool:
+        """Call into the application; what it raises stops here."""
+        try:
+            hook(*args)
+        except NotOpenError:
+            # It answered a message that was under way while we closed: nothing is wrong with it.
+            logger.debug('%s sent something after the close', hook, exc_info=True)
+        except Exception:
+            logger.exception('%s raised', hook)
+            self._fail(closecode.INTERNAL_ERROR)
+            return False
+        return True
+
+    def discard(self) -> bool:
+        """Read and throw away, while the connection :attr:`lingers`; False at its end."""
+        try:
+            return bool(self._recv(BLOCK)) and not self._dropped
+        except WOULD_BLOCK:
+            return True
+        except OSError:
+            return False

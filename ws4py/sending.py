@@ -1,0 +1,278 @@
+"""Sending: one path for every frame, from any thread.
+
+:class:`Sender` is the sending half of :class:`ws4py.websocket.WebSocket`. It owns the connection's lock and the order
+of frames:
+
+- a frame is written whole, under the lock, by ``_write``, which nobody else calls;
+- the fragments of one message are never mixed with another data message: the thread that sends them owns the
+  connection until the last one, other threads wait their turn, and who may not wait (the thread of a loop, a
+  broadcast) leaves its frames to be sent behind the last fragment. Control frames may go in between (RFC 6455
+  section 5.4);
+- under a manager the socket does not block and frames wait in an :class:`~ws4py.outbox.Outbox`. When that is above
+  its high-water mark a sender in another thread waits for room, and who may not wait goes on up to the limit, where
+  the policy for slow consumers decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
+
+from ws4py import closecode
+from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.messaging import Message
+from ws4py.outbox import Outbox
+from ws4py.state import State
+from ws4py.streaming import Stream
+
+__all__ = ['Driver', 'NotOpenError', 'Sender']
+
+logger = logging.getLogger('ws4py')
+
+END = object()  # there is no further chunk
+
+
+class NotOpenError(RuntimeError):
+    """Something was sent on a connection that is not open, or not open any more."""
+
+
+class Driver(Protocol):
+    """Who runs a connection on a non-blocking socket: the manager."""
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Any:
+        """Call *callback* in the loop's thread, *delay* seconds from now; the answer has ``cancel()``."""
+
+    def watch(self, websocket: Any) -> None:
+        """Look again at what the connection waits for: its outbox has filled or emptied."""
+
+    def drop(self, websocket: Any) -> None:
+        """End the connection as soon as the loop comes round."""
+
+    def forget(self, websocket: Any) -> None:
+        """The connection ends, its descriptor is about to be closed."""
+
+    def in_loop(self) -> bool:
+        """True in the thread of the loop, which must never wait for a peer."""
+
+
+class Sender:
+    """The sending half of a connection. Thread-safe."""
+
+    limits: Limits = DEFAULT_LIMITS
+    stream: Optional[Stream]
+    state: State
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._changed: Optional[threading.Condition] = None  # of that lock; made when somebody waits
+        self._owner: Optional[int] = None  # the thread in the middle of a fragmented message
+        self._deferred: list[bytes] = []  # data frames that go behind its last fragment
+        self._deferred_size = 0
+        self._driver: Optional[Driver] = None
+        self._outbox: Optional[Outbox] = None  # on non-blocking sockets
+        #: What the driver was last told: the connection waits for room, and is too full to be read from.
+        self.watched = (False, False)
+        self._pong: Optional[bytes] = None  # the one pong that waits while the peer does not read
+        self._dropped = False
+
+    if TYPE_CHECKING:  # the other half of the connection has these
+
+        def _write(self, data: bytes) -> None:
+            """Write one frame; the lock is held."""
+
+        def _fail(self, code: int, reason: Union[bytes, str] = '') -> None:
+            """Fail the connection: close it with this code (section 7.1.7)."""
+
+        def abort(self, code: int, reason: str) -> None:
+            """Drop the connection."""
+
+    # Data messages
+
+    def _send_message(self, message: Message, wait: bool = True) -> None:
+        """Send a message in one frame."""
+        self._check_open()
+        assert self.stream is not None
+        self._send_data_frame(message.single(mask=self.stream.always_mask), wait)
+
+    def _send_data_frame(self, frame: bytes, wait: bool = True) -> None:
+        """Send a frame that is a whole data message.
+
+        :param wait: False for a caller that goes on rather than wait for this peer.
+        """
+        with self._lock:
+            self._check_open()
+            if self._outbox is not None and not self._admit(len(frame), wait):
+                return
+            if self._owner is not None and not self._await_turn(wait):
+                self._defer((frame,))
+                return
+            self._check_open()
+            self._write(frame)
+
+    def _send_fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any]) -> None:
+        """Send each of *chunks* as a fragment of one message.
+
+        :param build: makes a message of a chunk.
+        """
+        with self._lock:
+            self._check_open()
+            if self._owner is not None and not self._await_turn():
+                self._defer(self._fragments(build, chunks))
+                return
+            self._owner = threading.get_ident()
+        begun = False
+        try:
+            for frame in self._fragments(build, chunks):
+                with self._lock:
+                    self._check_open()
+                    if self._outbox is not None and not self._admit(len(frame)) and not begun:
+                        return  # dropped as a whole: a message in progress is never left without its end
+                    self._write(frame)
+                    begun = True
+        except BaseException:
+            if begun:  # the peer would wait for ever for the rest
+                self._fail(closecode.INTERNAL_ERROR)
+            raise
+        finally:
+            with self._lock:
+                self._owner = None
+                deferred, self._deferred, self._deferred_size = self._deferred, [], 0
+                self._notify()
+                if self.state is State.OPEN and not self._dropped:
+                    for frame in deferred:
+                        self._write(frame)
+
+    def _defer(self, frames: Iterable[bytes]) -> None:
+        """Keep data frames for when the message in progress is complete."""
+        for frame in frames:
+            self._deferred.append(frame)
+            self._deferred_size += len(frame)
+        self._outbox_changed()
+
+    def _fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any]) -> Iterable[bytes]:
+        """The frames of *chunks*. One chunk is held back, because only the end of them tells which is the last."""
+        assert self.stream is not None
+        mask = self.stream.always_mask
+        iterator = iter(chunks)
+        chunk = next(iterator, b'')
+        first = True
+        while chunk is not END:
+            following = next(iterator, END)
+            yield build(chunk).fragment(first=first, last=following is END, mask=mask)
+            first = False
+            chunk = following
+
+    def broadcast(self, frame: bytes) -> None:
+        """Send a frame that was built for many, and never wait for this peer; called by the driver."""
+        self._send_data_frame(frame, wait=False)
+
+    # Control frames
+
+    def _send_control_frame(self, frame: bytes) -> None:
+        """Send a ping or a pong of our own. It goes nowhere when the peer has stopped reading long ago."""
+        with self._lock:
+            self._check_open()
+            if self._outbox is None or self._outbox.size <= self.limits.write_limit:
+                self._write(frame)
+
+    def _answer_ping(self, frame: bytes) -> None:
+        """Send a pong, unless earlier answers wait: then only the latest is kept (section 5.5.3)."""
+        with self._lock:
+            if self.state is not State.OPEN:
+                return
+            if self._outbox is not None and self._outbox.blocked:
+                self._pong = frame
+            else:
+                self._write(frame)
+
+    # Who may send, and when
+
+    def _check_open(self) -> None:
+        """:raises RuntimeError: nothing may be sent (any more); section 5.5.1."""
+        if self.state is not State.OPEN or self._dropped:
+            state = 'being dropped' if self._dropped else self.state.value
+            raise NotOpenError(f'nothing can be sent on a connection that is not open: {state}')
+
+    def _await_turn(self, wait: bool = True) -> bool:
+        """Wait until no other thread is in the middle of a message; False for who may not wait."""
+        if self._owner == threading.get_ident():
+            raise RuntimeError('no data message can be sent from inside the generator of another one')
+        if not wait or (self._driver is not None and self._driver.in_loop()):
+            return False
+        self._condition().wait_for(lambda: self._owner is None)
+        return True
+
+    def _admit(self, size: int, wait: bool = True) -> bool:
+        """Whether *size* more bytes may enter the outbox; may wait for room.
+
+        :raises TimeoutError: there was none within ``limits.send_timeout``.
+        """
+        limits = self.limits
+        assert self._driver is not None
+        if self._queued <= limits.write_high_water:
+            return True
+        if wait and not self._driver.in_loop():
+            room = self._condition().wait_for(
+                lambda: self._queued <= limits.write_high_water or self._dropped or self.state is not State.OPEN,
+                limits.send_timeout,
+            )
+            if not room:
+                raise TimeoutError(f'the peer took nothing for {limits.send_timeout} s, {self._queued} bytes wait')
+            self._check_open()
+            return True
+        if self._queued + size <= limits.write_limit:
+            return True
+        text = f'slow consumer: {self._queued} bytes wait'
+        if limits.slow_consumer == 'drop':
+            logger.info('%s, a message of %d bytes is dropped', text, size)
+        else:
+            logger.warning('%s, the connection is dropped', text)
+            self.abort(closecode.ABNORMAL_CLOSURE, text)
+        return False
+
+    # The outbox
+
+    @property
+    def _queued(self) -> int:
+        """Bytes that wait to be sent."""
+        return self._deferred_size + (0 if self._outbox is None else self._outbox.size)
+
+    def flush(self) -> bool:
+        """Send what waits, as the socket has room again; called by the driver. False when the connection is broken."""
+        with self._lock:
+            if self._outbox is None:
+                return False
+            try:
+                self._outbox.flush()
+                if self._pong is not None and not self._outbox.size:
+                    pong, self._pong = self._pong, None
+                    if self.state is State.OPEN:
+                        self._write(pong)
+            except OSError:
+                logger.info('the connection broke while %d bytes waited', self._outbox.size, exc_info=True)
+                return False
+            self._outbox_changed()
+            return True
+
+    def _outbox_changed(self) -> None:
+        """Tell the driver what to wait for, and senders that there is room."""
+        if self._outbox is None or self._driver is None:
+            return  # ended meanwhile
+        full = self._queued > self.limits.write_high_water
+        if not full:
+            self._notify()
+        if self.watched != (self._outbox.blocked, full):
+            self.watched = (self._outbox.blocked, full)
+            self._driver.watch(self)
+
+    def _condition(self) -> threading.Condition:
+        if self._changed is None:
+            self._changed = threading.Condition(self._lock)
+        return self._changed
+
+    def _notify(self) -> None:
+        if self._changed is not None:
+            with self._lock:
+                self._changed.notify_all()

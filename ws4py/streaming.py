@@ -1,0 +1,287 @@
+"""The stream: bytes in, messages out.
+
+A :class:`Stream` never sees a socket. Its :attr:`~Stream.parser` is a generator; whoever has bytes from anywhere
+sends them in and looks at the attributes ``message``, ``pings``, ``pongs``, ``closing`` and ``errors``::
+
+    wanted = stream.parser.send(data)
+
+    wanted > 0    everything was used; a read of about this many bytes would serve it best
+    wanted == 0   one event is ready and unparsed bytes are still held: take it, then send(b'') to go on
+
+So events come one at a time and in order, however the bytes were cut. Every frame that lies complete in a block is
+read by :func:`ws4py.framing.next_frame`; the one that is cut at the block's end goes through
+:attr:`ws4py.framing.Frame.parser`, which forwards what it wants to our holder, and its payload is judged and
+collected as it comes.
+
+What the peer does wrong never raises: :data:`CLOSE_CODES` is the one ladder from an exception to a close code, which
+ends up in ``errors``. After an error or a Close frame everything further is discarded. A stream belongs to one reader;
+the methods that make messages are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Optional, Union
+
+from ws4py import closecode
+from ws4py.exc import (
+    FrameTooLargeException,
+    InvalidBytesError,
+    LimitExceededException,
+    ProtocolException,
+    TextFrameEncodingException,
+    UnsupportedFrameTypeException,
+)
+from ws4py.framing import (
+    FIN,
+    OPCODE_BINARY,
+    OPCODE_CONTINUATION,
+    OPCODE_PING,
+    OPCODE_PONG,
+    OPCODE_TEXT,
+    Frame,
+    check_masking,
+    next_frame,
+)
+from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.masking import Buffer
+from ws4py.messaging import (
+    BinaryMessage,
+    CloseControlMessage,
+    Payload,
+    PingControlMessage,
+    PongControlMessage,
+    TextMessage,
+)
+from ws4py.utf8validator import Utf8Validator
+
+__all__ = ['Stream']
+
+CLOSE_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (ProtocolException, closecode.PROTOCOL_ERROR),
+    (FrameTooLargeException, closecode.PROTOCOL_ERROR),
+    (UnsupportedFrameTypeException, closecode.PROTOCOL_ERROR),
+    (TextFrameEncodingException, closecode.INVALID_PAYLOAD),
+    (InvalidBytesError, closecode.INVALID_PAYLOAD),
+    (LimitExceededException, closecode.MESSAGE_TOO_BIG),
+)
+HEADER = 2  # bytes wanted when nothing is known of the next frame
+OPCODE, CONTROL = 0x0F, 0x08  # bits of a frame's first byte: its opcode, and in that whether it is a control frame
+TEXT, BINARY = FIN | OPCODE_TEXT, FIN | OPCODE_BINARY  # first bytes of messages in a single frame
+NOT_UTF8 = 'text that is not UTF-8'
+
+# wsaccel rebinds the name Utf8Validator of this module with its own, which is slower than ours.
+_Validator = Utf8Validator
+
+DataMessage = Union[TextMessage, BinaryMessage]
+Parser = Generator[int, Optional[Buffer], None]
+
+
+class Stream:
+    """One direction's frames turned into messages, and messages for the other direction.
+
+    :param always_mask: frames built for the peer are masked (clients do, RFC 6455 section 5.1).
+    :param expect_masking: frames of the peer must be masked (servers expect it); else they must not.
+    :param limits: bounds of what is received.
+    """
+
+    def __init__(self, always_mask: bool = False, expect_masking: bool = True, limits: Limits = DEFAULT_LIMITS) -> None:
+        #: The text or binary message that was received last, perhaps not :attr:`~Message.completed` yet.
+        self.message: Optional[DataMessage] = None
+        #: Pings received and not taken yet.
+        self.pings: list[PingControlMessage] = []
+        #: Pongs received and not taken yet.
+        self.pongs: list[PongControlMessage] = []
+        #: The Close frame received. Its code is 1005 where it has none, or one that may not be sent.
+        self.closing: Optional[CloseControlMessage] = None
+        #: What to close the connection with, where the peer broke the protocol or a limit.
+        self.errors: list[CloseControlMessage] = []
+        self.always_mask = always_mask
+        self.expect_masking = expect_masking
+        self.limits = limits
+        self._partial: Optional[DataMessage] = None  # the message whose last frame is still to come
+        self._size = 0  # bytes announced for it so far
+        self._fragments = 0
+        self._validator: Optional[Utf8Validator] = None
+        #: The generator to send received bytes into, primed; ``next()`` asks again without giving any.
+        self.parser: Parser = self.receiver()
+        next(self.parser)
+
+    # What this endpoint sends
+
+    def text_message(self, text: Payload) -> TextMessage:
+        """A text message ready to be built."""
+        return TextMessage(text)
+
+    def binary_message(self, bytes: Payload) -> BinaryMessage:
+        """A binary message ready to be built."""
+        return BinaryMessage(bytes)
+
+    def close(self, code: int = closecode.NORMAL_CLOSURE, reason: Payload = '') -> CloseControlMessage:
+        """A close message ready to be built."""
+        return CloseControlMessage(code, reason)
+
+    def ping(self, data: Payload = '') -> bytes:
+        """The frame of a ping.
+
+        :raises ValueError: *data* has more than 125 bytes.
+        """
+        return PingControlMessage(data).single(mask=self.always_mask)
+
+    def pong(self, data: Union[Payload, PingControlMessage] = '') -> bytes:
+        """The frame of a pong, with the payload given or that of a ping.
+
+        :raises ValueError: *data* has more than 125 bytes.
+        """
+        payload = data.data if isinstance(data, PingControlMessage) else data
+        return PongControlMessage(payload).single(mask=self.always_mask)
+
+    # What the peer sends
+
+    @property
+    def has_message(self) -> bool:
+        """True when :attr:`message` is there and complete."""
+        return self.message is not None and self.message.completed
+
+    def receiver(self) -> Parser:
+        """The generator behind :attr:`parser`: frames, until an error or a Close frame, then nothing any more."""
+        try:
+            yield from self._frames()
+        except tuple(exception for exception, _ in CLOSE_CODES) as error:
+            code = next(code for exception, code in CLOSE_CODES if isinstance(error, exception))
+            self.errors.append(CloseControlMessage(code, str(error)))
+        self._partial = self._validator = None
+        while True:
+            yield HEADER
+
+    def _frames(self) -> Parser:
+        """Read frame after frame, up to a Close frame."""
+        data, position = b'', 0
+        while self.closing is None:
+            frame = next_frame(data, position, self.expect_masking)
+            if frame is not None:
+                first, payload, position = frame
+                event = self._whole_frame(first, payload)
+            elif position < len(data):
+                event, data, position = yield from self._cut_frame(data, position)
+            else:
+                data = b''  # an idle connection holds no block
+                data, position = as_bytes((yield HEADER)), 0
+                continue
+            if event and position < len(data) and self.closing is None:
+                more = as_bytes((yield 0))
+                if more:
+                    data, position = data[position:] + more, 0
+
+    def _cut_frame(self, data: bytes, position: int) -> Generator[int, Optional[Buffer], tuple[bool, bytes, int]]:
+        """Read a frame of which a part is still to come.
+
+        :returns: whether an event is ready, the last block and the position in it behind the frame.
+        """
+        frame = Frame()
+        parser = frame.parser
+        wanted = next(parser)
+        begun = False
+        while wanted is not None:
+            if position == len(data):
+                data = b''
+                data, position = as_bytes((yield wanted)), 0
+            piece = data[position : position + wanted]
+            position += len(piece)
+            wanted = parser.send(piece)
+            if not frame.header_complete:
+                continue
+            if not begun:
+                check_masking(frame.masked, self.expect_masking)
+                if not frame.first & CONTROL:
+                    self._begin(frame.first, frame.payload_length)
+                begun = True
+            if not frame.first & CONTROL:
+                self._add(frame.take())
+        if frame.first & CONTROL:
+            return self._control(frame.first & OPCODE, frame.unmask(frame.body)), data, position
+        return self._end(frame.first), data, position
+
+    def _whole_frame(self, first: int, payload: bytes) -> bool:
+        """Handle a frame that came in one piece; the answer is whether an event is ready."""
+        if first & CONTROL:
+            return self._control(first & OPCODE, payload)
+        if (first == TEXT or first == BINARY) and self._partial is None and len(payload) <= self.limits.message_size:
+            # Nearly every message is a single frame: no buffer, no validator, no copy.
+            if first == BINARY:
+                self.message = BinaryMessage.received(payload)
+                return True
+            try:
+                payload.decode('utf-8')
+            except UnicodeDecodeError:
+                raise TextFrameEncodingException(NOT_UTF8) from None
+            self.message = TextMessage.received(payload)
+            return True
+        self._begin(first, len(payload))
+        self._add(payload)
+        return self._end(first)
+
+    def _begin(self, first: int, length: int) -> None:
+        """Judge the header of a data frame by what came before it (sections 5.4 and 10.4), before its payload."""
+        opcode = first & OPCODE
+        if opcode == OPCODE_CONTINUATION:
+            if self._partial is None:
+                raise ProtocolException('a continuation frame without a message that it continues')
+        elif self._partial is not None:
+            raise ProtocolException('a new message inside a fragmented one that is not finished')
+        else:
+            self._size = self._fragments = 0
+        self._size += length
+        self._fragments += 1
+        if self._size > self.limits.message_size:
+            raise LimitExceededException(f'a message of over {self.limits.message_size} bytes')
+        if self._fragments > self.limits.fragments:
+            raise LimitExceededException(f'a message of over {self.limits.fragments} fragments')
+        if self._partial is None:
+            self._validator = _Validator() if opcode == OPCODE_TEXT else None
+            self._partial = TextMessage() if opcode == OPCODE_TEXT else BinaryMessage()
+            self.message = self._partial
+
+    def _add(self, payload: bytes) -> None:
+        """Collect payload of the message in progress; text fails at its first invalid byte (section 8.1)."""
+        assert self._partial is not None
+        if self._validator is not None and not self._validator.validate(payload)[0]:
+            raise TextFrameEncodingException(NOT_UTF8)
+        self._partial.extend(payload)
+
+    def _end(self, first: int) -> bool:
+        """The end of a data frame; True when it was the last one of its message."""
+        if not first & FIN:
+            return False
+        assert self._partial is not None
+        if self._validator is not None and not self._validator.validate(b'')[1]:
+            raise TextFrameEncodingException(NOT_UTF8)
+        self._partial.completed = True
+        self._partial = self._validator = None
+        return True
+
+    def _control(self, opcode: int, payload: bytes) -> bool:
+        """A control frame (section 5.5), which may stand between the frames of a message."""
+        if opcode == OPCODE_PING:
+            self.pings.append(PingControlMessage.received(payload))
+        elif opcode == OPCODE_PONG:
+            self.pongs.append(PongControlMessage.received(payload))
+        else:
+            try:
+                self.closing = CloseControlMessage(*closecode.parse(payload))
+            except ProtocolException:
+                # The application sees a Close without a code, the peer is told what was wrong with it.
+                self.closing = CloseControlMessage(closecode.NO_STATUS_RECEIVED)
+                raise
+        return True
+
+
+def as_bytes(data: object) -> bytes:
+    """What was sent into a parser, where ``next()`` sends nothing."""
+    if type(data) is bytes:
+        return data
+    if data is None:
+        return b''
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise ProtocolException(f'a stream is made of bytes, not of {type(data).__name__}')

@@ -1,0 +1,124 @@
+"""Timers: call something later, without a thread for each.
+
+:class:`Timers` is a heap that somebody's loop runs (the manager does, between two polls). :class:`TimerThread` is one
+that runs itself, in a single daemon thread that exists only while a timer is set: :data:`shared` serves every
+connection that is driven by a blocking ``run()``. Their ``call_later`` has the signature of asyncio's.
+
+Callbacks must not block. What they raise is logged. Everything here may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import os
+import threading
+import time
+from typing import Callable, Optional
+
+__all__ = ['Timer', 'TimerThread', 'Timers', 'shared']
+
+logger = logging.getLogger('ws4py')
+
+
+class Timer:
+    """A callback that waits for its time."""
+
+    __slots__ = ('callback',)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Optional[Callable[[], object]] = callback
+
+    def cancel(self) -> None:
+        """Never call it, and let go of it at once. Cancelling again does no harm."""
+        self.callback = None
+
+
+class Timers:
+    """A heap of timers for a loop that calls :meth:`run_due` now and then.
+
+    :param clock: gives the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._order = itertools.count()  # timers due at the same moment run in the order in which they were set
+        self._lock = threading.Lock()
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call *callback* in the loop's thread, *delay* seconds from now or a little later."""
+        timer = Timer(callback)
+        with self._lock:
+            heapq.heappush(self._heap, (self._clock() + delay, next(self._order), timer))
+        return timer
+
+    def run_due(self) -> Optional[float]:
+        """Call what is due; the answer is the seconds until the next timer, None when there is none."""
+        while True:
+            with self._lock:
+                if not self._heap:
+                    return None
+                when, _, timer = self._heap[0]
+                wait = when - self._clock()
+                if wait > 0 and timer.callback is not None:
+                    return wait
+                heapq.heappop(self._heap)
+            callback = timer.callback
+            if callback is not None:
+                try:
+                    callback()
+                except Exception:
+                    logger.exception('a timer raised')
+
+
+class TimerThread(Timers):
+    """Timers that run in a daemon thread of their own; it starts with the first and ends with the last of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: Optional[threading.Thread] = None
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """Call *callback* in the timer thread, *delay* seconds from now or a little later."""
+        with self._changed:
+            timer = super().call_later(delay, callback)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name='ws4py timers', daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return timer
+
+    def _run(self) -> None:
+        while True:
+            self.run_due()
+            with self._changed:
+                # Asked again under the lock, so that a timer set in between is not slept through.
+                wait = self._next()
+                if wait is None:
+                    self._thread = None
+                    return
+                if wait > 0:
+                    self._changed.wait(wait)
+
+    def _next(self) -> Optional[float]:
+        """Seconds until the next timer that is not cancelled."""
+        with self._lock:
+            while self._heap and self._heap[0][2].callback is None:
+                heapq.heappop(self._heap)
+            return self._heap[0][0] - self._clock() if self._heap else None
+
+
+#: For connections on blocking sockets.
+shared = TimerThread()
+
+
+def _after_fork() -> None:
+    """In a child the thread is gone, and a lock may have been held by it: begin anew."""
+    shared.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_after_fork)
