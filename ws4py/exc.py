@@ -87,6 +87,7 @@ class HTTPError(HandshakeError):
 
     def __init__(self, status: int, msg: str) -> None:
         super().__init__(msg)
+        self.args = (status, msg)  # what copy and pickle call the class with
         self.status = status
 
 

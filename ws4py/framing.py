@@ -19,8 +19,8 @@ There are two ways to read one, held to the same rules by :func:`check` and to t
   are cut, and for whoever wants to see a frame grow;
 - :func:`next_frame`, for a frame that lies complete in a buffer, without making an object.
 
-:func:`build_frame` writes one. Nothing here knows of messages, of limits or of sockets. A :class:`Frame` belongs to
-one thread, the functions are pure.
+:func:`build_frame` writes one, :func:`build_header` its part before the payload. Nothing here knows of messages, of
+limits or of sockets. A :class:`Frame` belongs to one thread, the functions are pure.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ __all__ = [
     'OPCODE_TEXT',
     'Frame',
     'build_frame',
+    'build_header',
     'check',
     'next_frame',
 ]
@@ -130,20 +131,19 @@ def check_masking(masked: bool, expected: bool) -> None:
 
     :raises ProtocolException: the peer does not do as it should.
     """
-    if masked is not expected:
+    if masked is not bool(expected):
         raise ProtocolException(
             'a frame from a client must be masked' if expected else 'a frame from a server must not be masked'
         )
 
 
-def build_frame(first: int, payload: bytes, key: Optional[bytes] = None) -> bytes:
-    """The bytes of a frame.
+def build_header(first: int, length: int, key: Optional[bytes] = None) -> bytes:
+    """The bytes of a frame before its payload.
 
     :param first: its first byte: FIN, reserved bits and opcode.
-    :param payload: its payload in clear.
+    :param length: bytes of its payload.
     :param key: the masking key of four bytes, or None for a frame that is not masked.
     """
-    length = len(payload)
     bit = MASKED if key else 0
     if length < 126:
         header = bytes((first, bit | length))
@@ -151,9 +151,26 @@ def build_frame(first: int, payload: bytes, key: Optional[bytes] = None) -> byte
         header = bytes((first, bit | 126)) + length.to_bytes(2, 'big')
     else:
         header = bytes((first, bit | 127)) + length.to_bytes(8, 'big')
-    if key:
-        return b''.join((header, key, mask(payload, key)))
-    return header + payload
+    return header + key if key else header
+
+
+def build_frame(first: int, payload: bytes, key: Optional[bytes] = None) -> bytes:
+    """The bytes of a frame; *payload* is in clear, the others are those of :func:`build_header`."""
+    return build_header(first, len(payload), key) + (mask(payload, key) if key else payload)
+
+
+def as_bytes(data: object) -> bytes:
+    """What was sent into a parser, where ``next()`` sends nothing.
+
+    :raises ProtocolException: it is not bytes-like.
+    """
+    if type(data) is bytes:
+        return data
+    if data is None:
+        return b''
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise ProtocolException(f'frames are made of bytes, not of {type(data).__name__}')
 
 
 class Frame:
@@ -215,7 +232,9 @@ class Frame:
             raise ValueError(f'opcode {self.opcode} is reserved')
         if self.payload_length >= MAX_LENGTH:
             raise FrameTooLargeException(f'a payload of {self.payload_length} bytes does not fit into a frame')
-        return build_frame(self.first, self.body, self.masking_key)
+        # The header says payload_length: who sets it sends the rest of the payload by other means.
+        key = self.masking_key
+        return build_header(self.first, self.payload_length, key) + (mask(self.body, key) if key else self.body)
 
     def mask(self, data: Union[bytes, bytearray]) -> bytes:
         """*data* masked with the key of this frame, as bytes; without a key as it is."""
@@ -276,23 +295,14 @@ class Frame:
             self._received += piece
             missing -= len(piece)
             if missing:
-                data = self._bytes((yield missing))
+                data = as_bytes((yield missing))
         self.body = bytes(self._received)
         yield None
 
     def _read(self, size: int, ahead: int = 0) -> Generator[Optional[int], Optional[Buffer], bytearray]:
         """Exactly *size* bytes; *ahead* more are asked for, but not waited for."""
         while len(self._pending) < size:
-            self._pending += self._bytes((yield size - len(self._pending) + ahead))
+            self._pending += as_bytes((yield size - len(self._pending) + ahead))
         part = self._pending[:size]
         del self._pending[:size]
         return part
-
-    @staticmethod
-    def _bytes(data: object) -> Buffer:
-        """What was sent into the parser, where ``next()`` sends nothing."""
-        if data is None:
-            return b''
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise ProtocolException(f'a frame is made of bytes, not of {type(data).__name__}')
-        return data

@@ -94,12 +94,15 @@ class Keepalive:
     def stop(self) -> None:
         """Cancel every timer. Calling it again does no harm."""
         timers, self._timers = self._timers, None
-        for timer in (timers or {}).values():
+        for timer in list((timers or {}).values()):
             timer.cancel()
 
     def _later(self, delay: float, callback: Callable[[], None]) -> None:
-        if self._timers is not None:
-            self._timers[callback.__name__] = self._call_later(delay, callback)
+        timers = self._timers
+        if timers is not None:
+            timer = timers[callback.__name__] = self._call_later(delay, callback)
+            if self._timers is None:  # stopped at this moment, by the thread that drives the connection
+                timer.cancel()
 
     def _beat(self) -> None:
         assert self._heartbeat is not None

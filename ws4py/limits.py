@@ -6,7 +6,8 @@ internet. To change some of them for a handler class::
     class Upload(WebSocket):
         limits = Limits(message_size=256 * 2**20, idle_timeout=60)
 
-Sizes are bytes, times are seconds, None means "no bound". Objects are immutable and shared between threads.
+Sizes are bytes, times are seconds, None in place of a time means "no bound". Objects are immutable and shared between
+threads.
 """
 
 from __future__ import annotations
@@ -62,6 +63,8 @@ class Limits:
     slow_consumer: str = 'disconnect'
 
     def __post_init__(self) -> None:
+        if self.fragments < 1:
+            raise ValueError(f'a message comes in at least one fragment, not in {self.fragments}')
         if self.slow_consumer not in ('disconnect', 'drop'):
             raise ValueError(f"slow_consumer is 'disconnect' or 'drop', not {self.slow_consumer!r}")
         if self.write_limit < self.write_high_water:

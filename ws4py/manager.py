@@ -6,8 +6,9 @@ outbox is over its high-water mark that connection is not read, so that TCP slow
 ping, idle and close timeouts) are the loop's own.
 
 ``add``, ``remove``, ``broadcast``, ``close_all`` and ``stop`` may be called from any thread; they wake the loop and
-never wait for a peer. ``lock`` guards the table of connections; an application may hold it while it walks them and
-sends, because nothing that moves bytes takes it.
+never wait for a peer (but ``remove`` writes out what is queued). ``lock`` is the application's: it may hold it while
+it walks the connections and sends, because the manager never waits for it. The table has a lock of its own, which is
+held for moments only; a connection may take it while it holds its own lock, never the other way round.
 
 A poller has ``register(fd)``, ``unregister(fd)``, ``poll()`` (an iterable of descriptors that can be read, after at
 most ``timeout`` seconds) and ``release()``; any object with these four will do. Ours can also watch for room
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import logging
 import os
 import select
@@ -38,6 +40,8 @@ from ws4py.websocket import WebSocket
 __all__ = ['EPollPoller', 'KQueuePoller', 'SelectPoller', 'WatchingPoller', 'WebSocketManager']
 
 logger = logging.getLogger('ws4py')
+
+FEW = 1024  # descriptors below this number can be selected everywhere
 
 
 class WatchingPoller(abc.ABC):
@@ -87,7 +91,12 @@ class SelectPoller(WatchingPoller):
         self._lock = threading.Lock()
 
     def watch(self, fd: int, read: bool, write: bool) -> None:
-        """Watch *fd* for just these; for neither, it stays registered."""
+        """Watch *fd* for just these; for neither, it stays registered.
+
+        :raises ValueError: the number is beyond what ``select`` can watch.
+        """
+        if isinstance(fd, int) and fd >= FEW and (read or write):
+            select.select([fd], [], [], 0)  # refuses a number that is too high now, not in every poll
         with self._lock:
             for watched, wanted in ((self._fds, read), (self._write_fds, write)):
                 if wanted and fd not in watched:
@@ -105,11 +114,12 @@ class SelectPoller(WatchingPoller):
             fds, write_fds = list(self._fds), list(self._write_fds)
         if not fds and not write_fds:
             time.sleep(self.timeout)  # some systems refuse to select nothing
+            self._writable = []
             return []
         try:
             readable, writable, _ = select.select(fds, write_fds, [], self.timeout)
         except (OSError, ValueError):  # one of them was closed behind our back: its owner finds out by reading
-            readable, writable = [fd for fd in fds if not _is_open(fd)], []
+            readable, writable = [fd for fd in {*fds, *write_fds} if not _is_open(fd)], []
         self._writable = writable or []
         return readable
 
@@ -217,23 +227,22 @@ class WebSocketManager(threading.Thread):
     The usual end is ``manager.close_all(); manager.stop(); manager.join()``.
 
     :param poller: what to poll with; the best that the system has when None.
-    :ivar websockets: the connections by descriptor.
-    :ivar lock: guards ``websockets``; re-entrant, and nothing that sends or receives takes it.
+    :ivar lock: re-entrant, for applications to hold while they walk the connections.
     :ivar running: True from ``start()`` to ``stop()``.
     """
 
     def __init__(self, poller: Any = None) -> None:
         super().__init__(name='WebSocketManager')
         self.lock = threading.RLock()
-        self.websockets: dict[int, Any] = {}
         self.running = False
         self.poller = best_poller() if poller is None else poller
-        self._fds: dict[Any, int] = {}  # the same table turned round: the connections that are driven
-        self._unread: set[Any] = set()  # whose opened() has not returned: nothing is read from them yet
-        self._lingering: set[Any] = set()  # with nothing more to process, but not to be ended yet
+        self._table = threading.RLock()  # around every change of the table and of what the poller watches
+        self._websockets: dict[int, Any] = {}
+        self._fds: dict[Any, int] = {}  # the same table turned round
+        self._opening: set[Any] = set()  # whose opened() has not returned: they are not read from yet, nor ended
+        self._lingering: dict[Any, bool] = {}  # with nothing more to process, but not to be ended yet; False after EOF
         self._doomed: deque[Any] = deque()  # to be ended by the loop
-        self._eager: deque[Any] = deque()  # which hold bytes that no poller sees
-        self._gone: deque[tuple[int, Any]] = deque()  # ended, but still in ``websockets``
+        self._eager: deque[Any] = deque()  # which may hold bytes that no poller sees
         self._clock = Timers()
         self._stopping = False
         self._pid = os.getpid()
@@ -252,8 +261,12 @@ class WebSocketManager(threading.Thread):
         return websocket in self._fds
 
     def _all(self) -> list[Any]:
-        with self.lock:
-            return list(self._fds)
+        return list(self._fds)  # one step, which no other thread can come into
+
+    @property
+    def websockets(self) -> dict[int, Any]:
+        """The connections of this moment by descriptor: a copy, which does not change under who walks it."""
+        return self._websockets.copy()
 
     def add(self, websocket: Any) -> None:
         """Drive *websocket* from now on: call its ``opened()`` in this thread, then read from it in the loop's.
@@ -261,37 +274,61 @@ class WebSocketManager(threading.Thread):
         Adding one twice does nothing.
 
         :raises RuntimeError: the manager has been stopped, or belongs to another process.
+        :raises ValueError: the socket is closed, or its descriptor is beyond what the poller can watch.
         """
         self._check_process()
-        if self._stopping:
-            raise RuntimeError('the manager has been stopped, it takes no more connections')
-        with self.lock:
+        with self._table:
+            if self._stopping:
+                raise RuntimeError('the manager has been stopped, it takes no more connections')
             if websocket in self._fds:
                 return
-            fd = websocket.sock.fileno()
-            stale = self.websockets.get(fd)
-            if stale is not None and self._fds.pop(stale, None) is not None:
-                self._doomed.append(stale)  # its socket was closed behind our back, and the number is used again
-            self.websockets[fd] = websocket
+            fd = -1 if websocket.sock is None else websocket.sock.fileno()
+            if fd == -1:
+                raise ValueError(f'the socket of {websocket!r} is closed')
+            self._evict(fd)
+            self._websockets[fd] = websocket
             self._fds[websocket] = fd
-            self._unread.add(websocket)
-        if isinstance(websocket, WebSocket):
-            websocket.attach(self, queued=isinstance(self.poller, WatchingPoller))
-            going = websocket.call(websocket.opened)
-        else:
-            going = True
-            websocket.opened()
-        self._unread.discard(websocket)
-        if websocket in self._fds:
-            self.poller.register(fd)
+            self._opening.add(websocket)
+        going = True
+        try:
             if isinstance(websocket, WebSocket):
-                self.watch(websocket)
-            if not going or getattr(websocket, 'holds_input', False) is True:
-                self._eager.append(websocket)
+                websocket.attach(self, queued=isinstance(self.poller, WatchingPoller))
+                going = websocket.call(websocket.opened)
+            else:
+                websocket.opened()
+        finally:
+            self._opened(websocket, fd, going)
+
+    def _evict(self, fd: int) -> None:
+        """There is a new socket with this number: the one that had it was closed behind our back."""
+        stale = self._websockets.get(fd)
+        if stale is not None:
+            self.forget(stale)
+            self._doomed.append(stale)
+
+    def _opened(self, websocket: Any, fd: int, going: bool) -> None:
+        """``opened()`` has returned, or *going* is False and it raised: let the loop go on from there."""
+        try:
+            with self._table:
+                self._opening.discard(websocket)
+                if websocket in self._fds:
+                    if not going:  # nothing more is processed
+                        self._lingering[websocket] = True
+                    self.poller.register(fd)
+                    self.watch(websocket)
+        except BaseException:
+            self.drop(websocket)
+            raise
+        if not going:
+            self.call_later(0, functools.partial(self._finish, websocket))
         self._wake()
 
     def remove(self, websocket: Any) -> None:
-        """Drive *websocket* no more. Its ``closed()`` is not called; a stranger is ignored."""
+        """Drive *websocket* no more. Its ``closed()`` is not called; a stranger is ignored.
+
+        What is queued is written first, on a blocking socket.
+        """
+        self._check_process()
         if websocket in self._fds:
             self.forget(websocket)
             if isinstance(websocket, WebSocket):
@@ -307,10 +344,10 @@ class WebSocketManager(threading.Thread):
         whole: Optional[Message] = None
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             whole = BinaryMessage(message) if binary and not isinstance(message, str) else TextMessage(message)
-        elif isinstance(message, Message):
-            whole = message
-        else:
+        elif not isinstance(message, Message):
             message = list(message)  # each connection goes through it
+        elif not message.opcode & 8:  # a control frame is no data frame, send() knows what it is
+            whole = message
         frame = None
         for websocket in self._all():
             try:
@@ -328,10 +365,13 @@ class WebSocketManager(threading.Thread):
         """Begin the closing handshake on every connection; does not wait for any."""
         self._check_process()
         for websocket in self._all():
-            try:
-                websocket.close(code=code, reason=message)
-            except Exception:
-                logger.info('%r could not be closed', websocket, exc_info=True)
+            self._close(websocket, code, message)
+
+    def _close(self, websocket: Any, code: int, reason: str) -> None:
+        try:
+            websocket.close(code=code, reason=reason)
+        except Exception:
+            logger.info('%r could not be closed', websocket, exc_info=True)
 
     # What connections ask for (ws4py.sending.Driver)
 
@@ -339,14 +379,19 @@ class WebSocketManager(threading.Thread):
         """Call *callback* in the loop's thread, *delay* seconds from now or a little later."""
         return self._clock.call_later(delay, callback)
 
-    def watch(self, websocket: WebSocket) -> None:
+    def watch(self, websocket: Any) -> None:
         """The outbox of *websocket* has filled or emptied: watch its socket accordingly."""
-        fd = self._fds.get(websocket)
-        if fd is not None and isinstance(self.poller, WatchingPoller):
+        with self._table:
+            fd = self._fds.get(websocket)
+            if fd is None or not isinstance(websocket, WebSocket) or self._pid != os.getpid():
+                return
             write, full = websocket.watched
-            lingers = websocket in self._lingering
-            self.poller.watch(fd, read=(lingers or not full) and websocket not in self._unread, write=write)
-            self._wake()
+            if isinstance(self.poller, WatchingPoller):
+                read = self._lingering.get(websocket, not full) and websocket not in self._opening
+                self.poller.watch(fd, read, write)
+        if not full:
+            self._eager.append(websocket)
+        self._wake()
 
     def drop(self, websocket: Any) -> None:
         """End *websocket* as soon as the loop comes round."""
@@ -355,38 +400,30 @@ class WebSocketManager(threading.Thread):
 
     def forget(self, websocket: Any) -> None:
         """Take *websocket* out, before its descriptor is closed."""
-        fd = self._fds.pop(websocket, None)
-        if fd is not None:
-            self.poller.unregister(fd)
-            self._lingering.discard(websocket)
-            self._gone.append((fd, websocket))
-            self._sweep()
+        with self._table:
+            if websocket in self._fds and self._pid == os.getpid():  # in a child the poller may be its parent's too
+                fd = self._fds.pop(websocket)
+                del self._websockets[fd]
+                self._lingering.pop(websocket, None)
+                self.poller.unregister(fd)
 
     def in_loop(self) -> bool:
         """True in the thread of the loop, or when no loop is there to wait for."""
         return self.ident == threading.get_ident() or not self.is_alive()
-
-    def _sweep(self) -> None:
-        """Take what is gone out of the table, unless somebody is walking it: then a later turn does."""
-        if self._gone and self.lock.acquire(blocking=False):
-            try:
-                while self._gone:
-                    fd, websocket = self._gone.popleft()
-                    if self.websockets.get(fd) is websocket:
-                        del self.websockets[fd]
-            finally:
-                self.lock.release()
 
     # The loop
 
     def start(self) -> None:
         """Start the thread.
 
-        :raises RuntimeError: it was started before, or belongs to another process.
+        :raises RuntimeError: it was started or stopped before, or belongs to another process.
         """
         self._check_process()
-        self.running = True
-        super().start()
+        with self._table:
+            if self._stopping:
+                raise RuntimeError('the manager has been stopped, make another one')
+            self.running = True
+            super().start()
 
     def stop(self) -> None:
         """Stop the thread, which first lets closing handshakes and queues finish, within their close timeouts.
@@ -395,30 +432,40 @@ class WebSocketManager(threading.Thread):
         the loop itself.
         """
         self.running = False
-        self._stopping = True
         if self._pid != os.getpid():
             return
-        if self.is_alive():
-            self._wake()
-        elif self.ident is None:  # never started: nobody else will do it
+        with self._table:
+            self._stopping = True
+            self.running = False
+            never_started = self.ident is None
+        if never_started:  # nobody else will do it
             self._end_all()
             self.poller.release()
+        self._wake()
 
     def run(self) -> None:
         """The loop: poll, read, write, run timers, until stopped and nothing is left to finish."""
         self._check_process()
-        self.running = not self._stopping
         self._wake_reader, self._wake_writer = socket.socketpair()
         try:
             for end in (self._wake_reader, self._wake_writer):
                 end.setblocking(False)
-            self.poller.register(self._wake_reader.fileno())
+            with self._table:
+                self._evict(self._wake_reader.fileno())
+                self.poller.register(self._wake_reader.fileno())
+                self.running = not self._stopping
             while self.running:
                 self._turn()
             self._close_down()
         finally:
+            self.running = False
+            with self._table:
+                self._stopping = True
             self._end_all()
             self.poller.release()
+            self._clock = Timers()  # lets go of who was to be dropped
+            self._eager.clear()
+            self._doomed.clear()
             reader, writer, self._wake_reader, self._wake_writer = self._wake_reader, self._wake_writer, None, None
             reader.close()
             writer.close()
@@ -435,31 +482,32 @@ class WebSocketManager(threading.Thread):
         except Exception:
             logger.exception('the poller failed')
             time.sleep(0.1)  # not to fill the log when it goes on failing
-        while self._eager:
+        for _ in range(len(self._eager)):
             websocket = self._eager.popleft()
             fd = self._fds.get(websocket)
-            if fd is not None:
+            if fd is not None and websocket.holds_input:
                 self._read(fd)
         self._clock.run_due()
-        while self._doomed:
+        for _ in range(len(self._doomed)):
             self._end(self._doomed.popleft())
-        self._sweep()
 
     def _read(self, fd: int) -> None:
         """The socket has bytes, or has come to its end."""
-        websocket = self.websockets.get(fd)
-        if websocket is None or websocket not in self._fds:
+        websocket = self._websockets.get(fd)
+        if websocket is None:
             self._read_wakeup(fd)
             return
         try:
-            if websocket.sock is None or websocket.sock.fileno() != fd:
+            sock = websocket.sock
+            if websocket in self._opening:
+                return
+            if sock is None or sock.fileno() != fd:
                 self._end(websocket)  # closed behind our back: never read from whoever has the number now
             elif websocket in self._lingering:
-                if not websocket.discard():
-                    self._end(websocket)
+                self._linger(websocket)
             else:
                 going = websocket.once()
-                while going and getattr(websocket, 'holds_input', False) is True:
+                while going and websocket in self._fds and getattr(websocket, 'holds_input', False) is True:
                     going = websocket.once()
                 if not going:
                     self._finish(websocket)
@@ -469,33 +517,51 @@ class WebSocketManager(threading.Thread):
 
     def _write(self, fd: int) -> None:
         """The socket has room again."""
-        websocket = self.websockets.get(fd)
-        if websocket is None or websocket not in self._fds:
-            return
-        if websocket.flush() and (websocket not in self._lingering or websocket.lingers):
-            return
-        self._end(websocket)
+        websocket = self._websockets.get(fd)
+        if isinstance(websocket, WebSocket):
+            alive, lingers = websocket.flush(), self._lingering.get(websocket)
+            if not alive or (lingers is not None and not (websocket.lingers if lingers else websocket.watched[0])):
+                self._finish(websocket, at_once=True)
 
-    def _finish(self, websocket: Any) -> None:
-        """There is nothing more to process: end it, once it may be ended."""
-        if getattr(websocket, 'lingers', False) is True:
-            self._lingering.add(websocket)
-            self.watch(websocket)
-        else:
-            self._end(websocket)
+    def _linger(self, websocket: WebSocket) -> None:
+        """Read to the peer's end, and end ours when it has all that waits for it."""
+        if not websocket.discard():
+            if websocket.watched[0]:  # it may have ended its half only
+                self._lingering[websocket] = False
+                self.watch(websocket)
+            else:
+                self._end(websocket)
+
+    def _finish(self, websocket: Any, at_once: bool = False) -> None:
+        """There is nothing more to process: end it, once it may be ended. One that was removed is not ours to end."""
+        if websocket in self._fds:
+            if not at_once and getattr(websocket, 'lingers', False) is True:
+                self._lingering[websocket] = True
+                self.watch(websocket)
+            else:
+                self._end(websocket)
 
     def _end(self, websocket: Any) -> None:
-        self.forget(websocket)
+        fd = self._fds.get(websocket)
+        if fd is not None and websocket in self._opening and self.running:
+            # closed() does not come before opened() has returned in the thread that added it; try again then.
+            self.poller.unregister(fd)
+            self._doomed.append(websocket)
+            return
         try:
-            websocket.terminate()
+            try:
+                self.forget(websocket)
+            finally:
+                websocket.terminate()
         except Exception:
             logger.exception('%r could not be ended', websocket)
 
     def _close_down(self) -> None:
-        """Go on until closing handshakes and queues are done; every connection has a timer that limits that."""
+        """Go on until closing handshakes and queues are done, for as long as each connection's close timeout."""
         for websocket in self._all():
             if isinstance(websocket, WebSocket):
-                websocket.close(closecode.GOING_AWAY, 'Server is shutting down')
+                self.call_later(websocket.limits.close_timeout, functools.partial(self.drop, websocket))
+                self._close(websocket, closecode.GOING_AWAY, 'Server is shutting down')
             else:
                 self._end(websocket)
         while self._fds:
@@ -520,8 +586,10 @@ class WebSocketManager(threading.Thread):
         if reader is not None and fd == reader.fileno():
             with contextlib.suppress(OSError):
                 reader.recv(4096)
-        else:
-            self.poller.unregister(fd)
+            return
+        with self._table:
+            if fd not in self._websockets:  # by now another thread may have added one with that number
+                self.poller.unregister(fd)
 
     def _check_process(self) -> None:
         """:raises RuntimeError: this is a child process; the descriptors and the thread are its parent's."""

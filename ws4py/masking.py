@@ -6,7 +6,7 @@ the C extension of this package, that of ``wsaccel``, and pure Python. Pure and 
 
 from __future__ import annotations
 
-from typing import Callable, Union
+from typing import Callable, Optional, Union
 
 __all__ = ['mask']
 
@@ -39,7 +39,7 @@ def mask_python(data: Buffer, key: Buffer) -> bytes:
     return b''.join(chunks)
 
 
-def _wsaccel_mask() -> Union[Callable[[Buffer, Buffer], bytes], None]:
+def _wsaccel_mask() -> Optional[Callable[[Buffer, Buffer], bytes]]:
     """wsaccel's masker under our signature, or None where wsaccel is not installed."""
     try:
         from wsaccel.xormask import XorMaskerSimple  # type: ignore[import-untyped, import-not-found, unused-ignore]

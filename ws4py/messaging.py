@@ -159,6 +159,9 @@ class TextMessage(Message):
     def __len__(self) -> int:
         return len(str(self))
 
+    def __bool__(self) -> bool:
+        return bool(self._data)  # without decoding: a message that is still growing may end inside a character
+
 
 class BinaryMessage(Message):
     """A binary message; ``len()`` counts its bytes."""

@@ -30,14 +30,16 @@ class Outbox:
     :param sock: the socket.
     :param lock: held around each call of the socket, where that needs it (TLS).
     :ivar size: bytes that wait.
+    :ivar sent: bytes that the socket has taken, all in all.
     :ivar blocked: True after the socket took less than was offered, until :meth:`flush` finds room again.
     """
 
-    __slots__ = ('_chunks', '_corked', '_lock', 'blocked', 'size', 'sock')
+    __slots__ = ('_chunks', '_corked', '_lock', 'blocked', 'sent', 'size', 'sock')
 
     def __init__(self, sock: socket.socket, lock: Optional[threading.Lock] = None) -> None:
         self.sock = sock
         self.size = 0
+        self.sent = 0
         self.blocked = False
         self._chunks: deque[Buffer] = deque()
         self._corked = False
@@ -80,6 +82,7 @@ class Outbox:
             except WOULD_BLOCK:
                 sent = 0
             self.size -= sent
+            self.sent += sent
             if sent < len(data):
                 self._chunks.appendleft(memoryview(data)[sent:])
                 self.blocked = True

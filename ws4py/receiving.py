@@ -20,7 +20,7 @@ from ws4py.keepalive import Keepalive
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
 from ws4py.outbox import BLOCK, WOULD_BLOCK
 from ws4py.sending import NotOpenError, Sender
-from ws4py.state import RECEIVED, Event, after
+from ws4py.state import RECEIVED, Event, State, after
 from ws4py.streaming import Stream
 
 __all__ = ['Receiver']
@@ -44,8 +44,10 @@ class Receiver(Sender):
         self.reading_buffer_size = BLOCK
         #: Bytes that were read already, and are processed before anything is read from the socket.
         self.buf = b''
-        self._tls_lock = threading.Lock()  # around every call of a TLS socket
+        self._tls_lock = threading.Lock()  # around every call of a TLS socket; only ever held for a moment
+        self._held = False  # the stream has more events, which wait until the peer has read what waits for it
         self._eof = False  # nothing more can be read
+        self._broken: Optional[OSError] = None  # what the last write that failed has raised
         self._keepalive: Optional[Keepalive] = None
         self._failure: Optional[tuple[int, Union[bytes, str]]] = None  # why we ended it
 
@@ -70,6 +72,9 @@ class Receiver(Sender):
         def _drop(self) -> None:
             """Let the driver end the connection."""
 
+        def _limit_closing(self) -> None:
+            """Give the closing handshake its time."""
+
     def once(self) -> bool:
         """Read once from the socket and process it, or what is in :attr:`buf`.
 
@@ -77,6 +82,9 @@ class Receiver(Sender):
         """
         if self.terminated or self.stream is None:
             return False
+        if self._held:
+            self._held = False
+            return self._parse(b'')
         size = self.reading_buffer_size
         data = self.buf
         if not data:
@@ -107,39 +115,47 @@ class Receiver(Sender):
         if not isinstance(sock, ssl.SSLSocket):
             data: bytes = sock.recv(size)
             return data
-        if self._outbox is None:
+        if self._driver is None:
             return blocking.recv_tls(sock, size, self._tls_lock, self.sock_timeout)
         with self._tls_lock:
             return sock.recv(size)
 
     @property
     def holds_input(self) -> bool:
-        """True when bytes wait above the socket, where no poller sees them: in :attr:`buf` or in the TLS layer."""
-        return bool(self.buf) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
+        """True when bytes wait above the socket, where no poller sees them, and the peer reads what we answer."""
+        if self.watched[1]:
+            return False
+        return self._held or bool(self.buf) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
 
     def process(self, data: bytes) -> bool:
         """Send *data* through the stream and act on what comes out of it.
 
         :returns: False when the connection has to be ended.
         """
-        if not data:
-            return False
+        return self._parse(data) if data else False
+
+    def _parse(self, data: bytes) -> bool:
         outbox, corked = self._outbox, False
         try:
-            while self.stream is not None:
-                wanted = self.stream.parser.send(data)
+            while True:
+                stream = self.stream
+                if stream is None or self._dropped:  # a hook, or another thread, has ended the connection
+                    return False
+                wanted = stream.parser.send(data)
                 more = type(wanted) is int and wanted == 0
                 if more and outbox is not None and not corked:
                     corked = True
                     outbox.cork()
-                if not self._handle(self.stream):
+                if not self._handle(stream):
                     return False
                 if not more:
                     if type(wanted) is int:
                         self.reading_buffer_size = min(max(wanted, BLOCK), LARGEST_READ)
                     return True
                 data = b''
-            return False
+                if self.watched[1]:  # answers to what else is in the block would only pile up
+                    self._held = True
+                    return True
         finally:
             if corked:
                 self._uncork()
@@ -174,7 +190,7 @@ class Receiver(Sender):
         if stream.pings:
             pings, stream.pings = stream.pings, []
             for ping in pings:
-                if not self._pong_to(ping):
+                if not self._pong_to(stream, ping):
                     return False
         if stream.pongs:
             pongs, stream.pongs = stream.pongs, []
@@ -185,6 +201,7 @@ class Receiver(Sender):
 
     def _close_received(self, closing: CloseControlMessage, stream: Stream) -> None:
         """Answer the peer's Close frame (section 5.5.1), or note that it answered ours."""
+        self._limit_closing()  # before the lock, which a sender holds for as long as the peer reads nothing
         with self._lock:
             if self.state not in RECEIVED:
                 self.state = after(self.state, Event.RECEIVED)
@@ -193,10 +210,9 @@ class Receiver(Sender):
             self._failure = self._failure or (closing.code, closing.reason)
         self.close(closing.code, closing.reason)
 
-    def _pong_to(self, ping: PingControlMessage) -> bool:
-        assert self.stream is not None
+    def _pong_to(self, stream: Stream, ping: PingControlMessage) -> bool:
         try:
-            self._answer_ping(self.stream.pong(ping))
+            self._answer_ping(stream.pong(ping))
         except OSError as error:
             self._eof = True
             self.call(self.unhandled_error, error)
@@ -207,10 +223,15 @@ class Receiver(Sender):
         """Call into the application; what it raises stops here."""
         try:
             hook(*args)
-        except NotOpenError:
-            # It answered a message that was under way while we closed: nothing is wrong with it.
-            logger.debug('%s sent something after the close', hook, exc_info=True)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
+                # It answered a message that was under way while we closed: nothing is wrong with it.
+                logger.debug('%s sent something after the close', hook, exc_info=True)
+                return True
+            if error is self._broken:  # it sent something, and only let through what the socket said
+                self._eof = True
+                self.call(self.unhandled_error, error)
+                return False
             logger.exception('%s raised', hook)
             self._fail(closecode.INTERNAL_ERROR)
             return False

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from ws4py import closecode
@@ -74,7 +74,8 @@ class Sender:
         self._outbox: Optional[Outbox] = None  # on non-blocking sockets
         #: What the driver was last told: the connection waits for room, and is too full to be read from.
         self.watched = (False, False)
-        self._pong: Optional[bytes] = None  # the one pong that waits while the peer does not read
+        self._pong: Optional[bytes] = None  # the one pong that waits while another is stuck in the outbox
+        self._pong_end = 0  # of that other one, counted in bytes sent
         self._dropped = False
 
     if TYPE_CHECKING:  # the other half of the connection has these
@@ -90,11 +91,10 @@ class Sender:
 
     # Data messages
 
-    def _send_message(self, message: Message, wait: bool = True) -> None:
+    def _send_message(self, message: Message, mask: bool) -> None:
         """Send a message in one frame."""
         self._check_open()
-        assert self.stream is not None
-        self._send_data_frame(message.single(mask=self.stream.always_mask), wait)
+        self._send_data_frame(message.single(mask=mask))
 
     def _send_data_frame(self, frame: bytes, wait: bool = True) -> None:
         """Send a frame that is a whole data message.
@@ -111,7 +111,7 @@ class Sender:
             self._check_open()
             self._write(frame)
 
-    def _send_fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any]) -> None:
+    def _send_fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool) -> None:
         """Send each of *chunks* as a fragment of one message.
 
         :param build: makes a message of a chunk.
@@ -119,12 +119,12 @@ class Sender:
         with self._lock:
             self._check_open()
             if self._owner is not None and not self._await_turn():
-                self._defer(self._fragments(build, chunks))
+                self._defer(_fragments(build, chunks, mask))
                 return
             self._owner = threading.get_ident()
         begun = False
         try:
-            for frame in self._fragments(build, chunks):
+            for frame in _fragments(build, chunks, mask):
                 with self._lock:
                     self._check_open()
                     if self._outbox is not None and not self._admit(len(frame)) and not begun:
@@ -132,8 +132,9 @@ class Sender:
                     self._write(frame)
                     begun = True
         except BaseException:
-            if begun:  # the peer would wait for ever for the rest
-                self._fail(closecode.INTERNAL_ERROR)
+            with self._lock:
+                if begun and self.state is State.OPEN:  # the peer would wait for ever for the rest
+                    self._fail(closecode.INTERNAL_ERROR)
             raise
         finally:
             with self._lock:
@@ -143,6 +144,7 @@ class Sender:
                 if self.state is State.OPEN and not self._dropped:
                     for frame in deferred:
                         self._write(frame)
+                self._outbox_changed()
 
     def _defer(self, frames: Iterable[bytes]) -> None:
         """Keep data frames for when the message in progress is complete."""
@@ -150,19 +152,6 @@ class Sender:
             self._deferred.append(frame)
             self._deferred_size += len(frame)
         self._outbox_changed()
-
-    def _fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any]) -> Iterable[bytes]:
-        """The frames of *chunks*. One chunk is held back, because only the end of them tells which is the last."""
-        assert self.stream is not None
-        mask = self.stream.always_mask
-        iterator = iter(chunks)
-        chunk = next(iterator, b'')
-        first = True
-        while chunk is not END:
-            following = next(iterator, END)
-            yield build(chunk).fragment(first=first, last=following is END, mask=mask)
-            first = False
-            chunk = following
 
     def broadcast(self, frame: bytes) -> None:
         """Send a frame that was built for many, and never wait for this peer; called by the driver."""
@@ -178,14 +167,17 @@ class Sender:
                 self._write(frame)
 
     def _answer_ping(self, frame: bytes) -> None:
-        """Send a pong, unless earlier answers wait: then only the latest is kept (section 5.5.3)."""
+        """Send a pong, unless the peer has not read an earlier one: then only the latest is kept (section 5.5.3)."""
         with self._lock:
             if self.state is not State.OPEN:
                 return
-            if self._outbox is not None and self._outbox.blocked:
+            outbox = self._outbox
+            if outbox is not None and outbox.blocked and outbox.sent < self._pong_end:
                 self._pong = frame
-            else:
-                self._write(frame)
+                return
+            self._write(frame)
+            if outbox is not None:
+                self._pong_end = outbox.sent + outbox.size
 
     # Who may send, and when
 
@@ -201,7 +193,8 @@ class Sender:
             raise RuntimeError('no data message can be sent from inside the generator of another one')
         if not wait or (self._driver is not None and self._driver.in_loop()):
             return False
-        self._condition().wait_for(lambda: self._owner is None)
+        self._condition().wait_for(lambda: self._owner is None or self._dropped or self.state is not State.OPEN)
+        self._check_open()
         return True
 
     def _admit(self, size: int, wait: bool = True) -> bool:
@@ -246,10 +239,9 @@ class Sender:
                 return False
             try:
                 self._outbox.flush()
-                if self._pong is not None and not self._outbox.size:
+                if self._pong is not None and self._outbox.sent >= self._pong_end:
                     pong, self._pong = self._pong, None
-                    if self.state is State.OPEN:
-                        self._write(pong)
+                    self._answer_ping(pong)
             except OSError:
                 logger.info('the connection broke while %d bytes waited', self._outbox.size, exc_info=True)
                 return False
@@ -276,3 +268,15 @@ class Sender:
         if self._changed is not None:
             with self._lock:
                 self._changed.notify_all()
+
+
+def _fragments(build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool) -> Iterator[bytes]:
+    """The frames of *chunks*. One chunk is held back, because only the end of them tells which is the last."""
+    iterator = iter(chunks)
+    chunk = next(iterator, b'')
+    first = True
+    while chunk is not END:
+        following = next(iterator, END)
+        yield build(chunk).fragment(first=first, last=following is END, mask=mask)
+        first = False
+        chunk = following

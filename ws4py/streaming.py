@@ -40,6 +40,7 @@ from ws4py.framing import (
     OPCODE_PONG,
     OPCODE_TEXT,
     Frame,
+    as_bytes,
     check_masking,
     next_frame,
 )
@@ -67,7 +68,7 @@ CLOSE_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 HEADER = 2  # bytes wanted when nothing is known of the next frame
 OPCODE, CONTROL = 0x0F, 0x08  # bits of a frame's first byte: its opcode, and in that whether it is a control frame
-TEXT, BINARY = FIN | OPCODE_TEXT, FIN | OPCODE_BINARY  # first bytes of messages in a single frame
+WHOLE = (FIN | OPCODE_TEXT, FIN | OPCODE_BINARY)  # first bytes of messages in a single frame
 NOT_UTF8 = 'text that is not UTF-8'
 
 # wsaccel rebinds the name Utf8Validator of this module with its own, which is slower than ours.
@@ -150,6 +151,8 @@ class Stream:
         except tuple(exception for exception, _ in CLOSE_CODES) as error:
             code = next(code for exception, code in CLOSE_CODES if isinstance(error, exception))
             self.errors.append(CloseControlMessage(code, str(error)))
+        if self.message is self._partial:
+            self.message = None  # it can never become complete
         self._partial = self._validator = None
         while True:
             yield HEADER
@@ -163,7 +166,9 @@ class Stream:
                 first, payload, position = frame
                 event = self._whole_frame(first, payload)
             elif position < len(data):
-                event, data, position = yield from self._cut_frame(data, position)
+                cut = self._cut_frame(data, position)
+                data = b''  # a peer that pauses in a frame holds no block either
+                event, data, position = yield from cut
             else:
                 data = b''  # an idle connection holds no block
                 data, position = as_bytes((yield HEADER)), 0
@@ -206,9 +211,9 @@ class Stream:
         """Handle a frame that came in one piece; the answer is whether an event is ready."""
         if first & CONTROL:
             return self._control(first & OPCODE, payload)
-        if (first == TEXT or first == BINARY) and self._partial is None and len(payload) <= self.limits.message_size:
+        if first in WHOLE and self._partial is None and len(payload) <= self.limits.message_size:
             # Nearly every message is a single frame: no buffer, no validator, no copy.
-            if first == BINARY:
+            if first & OPCODE == OPCODE_BINARY:
                 self.message = BinaryMessage.received(payload)
                 return True
             try:
@@ -274,14 +279,3 @@ class Stream:
                 self.closing = CloseControlMessage(closecode.NO_STATUS_RECEIVED)
                 raise
         return True
-
-
-def as_bytes(data: object) -> bytes:
-    """What was sent into a parser, where ``next()`` sends nothing."""
-    if type(data) is bytes:
-        return data
-    if data is None:
-        return b''
-    if isinstance(data, (bytes, bytearray, memoryview)):
-        return bytes(data)
-    raise ProtocolException(f'a stream is made of bytes, not of {type(data).__name__}')

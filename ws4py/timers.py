@@ -86,8 +86,9 @@ class TimerThread(Timers):
         with self._changed:
             timer = super().call_later(delay, callback)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name='ws4py timers', daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name='ws4py timers', daemon=True)
+                thread.start()
+                self._thread = thread  # only now: where it cannot start, the next timer tries again
             self._changed.notify()
         return timer
 
@@ -101,7 +102,7 @@ class TimerThread(Timers):
                     self._thread = None
                     return
                 if wait > 0:
-                    self._changed.wait(wait)
+                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
 
     def _next(self) -> Optional[float]:
         """Seconds until the next timer that is not cancelled."""

@@ -111,8 +111,14 @@ class WebSocket(Receiver):
         """Called with each pong."""
 
     def unhandled_error(self, error: Exception) -> None:
-        """Called with an :exc:`OSError` of the connection, which ends it. The default logs it."""
-        logger.error('the connection failed', exc_info=error)
+        """Called with an :exc:`OSError` of the connection, which ends it. The default logs it.
+
+        That a peer has gone without a word is everyday life; anything else is logged as an error, with its traceback.
+        """
+        if isinstance(error, ConnectionError):
+            logger.info('the connection failed: %s', error)
+        else:
+            logger.error('the connection failed', exc_info=error)
 
     # What it is
 
@@ -187,18 +193,18 @@ class WebSocket(Receiver):
             raise NotOpenError('nothing can be sent on a connection that has ended')
         build = stream.binary_message if binary else stream.text_message
         if isinstance(payload, str):
-            self._send_message(stream.text_message(payload))
+            self._send_message(stream.text_message(payload), stream.always_mask)
         elif isinstance(payload, (bytes, bytearray, memoryview)):
-            self._send_message(build(payload))
+            self._send_message(build(payload), stream.always_mask)
         elif isinstance(payload, CloseControlMessage):
             self.close(payload.code, payload.reason)
         elif isinstance(payload, Message):
             if payload.opcode & 8:
                 self._send_control_frame(payload.single(mask=stream.always_mask))
             else:
-                self._send_message(payload)
+                self._send_message(payload, stream.always_mask)
         elif isinstance(payload, Iterable) and not isinstance(payload, Mapping):
-            self._send_fragments(build, payload)
+            self._send_fragments(build, payload, stream.always_mask)
         else:
             raise ValueError(f'a payload is text, bytes, a Message or an iterable, not {type(payload).__name__}')
 
@@ -208,9 +214,10 @@ class WebSocket(Receiver):
         :raises ValueError: *message* has more than 125 bytes.
         :raises RuntimeError, OSError: as :meth:`send`.
         """
-        if self.stream is None:
+        stream = self.stream
+        if stream is None:
             raise NotOpenError('nothing can be sent on a connection that has ended')
-        self._send_control_frame(self.stream.ping(message))
+        self._send_control_frame(stream.ping(message))
 
     def close(self, code: int = closecode.NORMAL_CLOSURE, reason: Payload = '') -> None:
         """Begin the closing handshake, or answer the peer's (RFC 6455 section 7.1.2). Further calls do nothing.
@@ -218,15 +225,17 @@ class WebSocket(Receiver):
         :param code: 1000-1003, 1007-1014 or 3000-4999; another one goes out as 1000, with a warning.
         :param reason: text or UTF-8 bytes; what is over 123 bytes is cut.
         """
+        if self.state is State.CONNECTING:
+            self.close_connection()
+            return
+        if self.state not in SENT:
+            self._limit_closing()  # before the lock, which a sender holds for as long as the peer reads nothing
         with self._lock:
             if self.stream is None or self.state in SENT:
                 return
-            if self.state is State.CONNECTING:
-                self.close_connection()
-                return
             if self.state is State.CLOSE_RECEIVED and code == closecode.NO_STATUS_RECEIVED:
                 reason = ''  # the answer to an empty Close is an empty one
-            elif not closecode.is_sendable(code):
+            elif isinstance(code, int) and not closecode.is_sendable(code):
                 logger.warning('close code %s may not be sent, 1000 goes out instead', code)
                 code = closecode.NORMAL_CLOSURE
             try:
@@ -235,8 +244,13 @@ class WebSocket(Receiver):
                 logger.info('the Close frame could not be sent', exc_info=True)
             finally:
                 self.state = after(self.state, Event.SENT)
-        if self._call_later is not None and self._close_timer is None:
-            self._close_timer = self._call_later(self.limits.close_timeout, self._drop)
+        self._limit_closing()  # for the case that it is driven only since a moment ago
+
+    def _limit_closing(self) -> None:
+        """Give the closing handshake its time."""
+        with self._tls_lock:
+            if self._call_later is not None and self._close_timer is None:
+                self._close_timer = self._call_later(self.limits.close_timeout, self._drop)
 
     def abort(self, code: int, reason: str) -> None:
         """End the connection now: a Close frame is tried, but nobody waits for the peer.
@@ -259,14 +273,24 @@ class WebSocket(Receiver):
     def _drop(self) -> None:
         """Let whoever drives the connection end it, without another word to the peer."""
         self._dropped = True
+        driver = self._driver
+        if driver is not None:
+            driver.drop(self)
+        if self._outbox is None:
+            self._shut_down(socket.SHUT_RDWR)  # wakes the thread that reads, and one that is stuck in a write
         self._notify()
-        if self._driver is not None:
-            self._driver.drop(self)
-        elif self.sock is not None:
-            try:
-                self.sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
-            except OSError:
-                logger.debug('the connection was gone already', exc_info=True)
+
+    def _shut_down(self, how: int) -> bool:
+        """Shut down the socket, or one direction of it; tells whether that was possible."""
+        try:
+            with self._tls_lock:  # a TLS socket forgets its encryption here: nobody may write in between
+                sock = self.sock
+                if sock is not None:
+                    sock.shutdown(how)
+        except OSError:
+            logger.debug('the connection was gone already', exc_info=True)
+            return False
+        return True
 
     def _write(self, data: bytes) -> None:
         """Write a frame. The one way out: subclasses may override it.
@@ -277,13 +301,17 @@ class WebSocket(Receiver):
         sock = self.sock
         if self.terminated or sock is None:
             raise NotOpenError('nothing can be written to a connection that has ended')
-        if self._outbox is not None:
-            self._outbox.write(data)
-            self._outbox_changed()
-        elif isinstance(sock, ssl.SSLSocket):
-            blocking.sendall_tls(sock, data, self._tls_lock)
-        else:
-            sock.sendall(data)
+        try:
+            if self._outbox is not None:
+                self._outbox.write(data)
+                self._outbox_changed()
+            elif isinstance(sock, ssl.SSLSocket):
+                blocking.sendall_tls(sock, data, self._tls_lock)
+            else:
+                sock.sendall(data)
+        except OSError as error:
+            self._broken = error
+            raise
 
     # For timers, which must not wait for a peer
 
@@ -297,7 +325,7 @@ class WebSocket(Receiver):
 
     def try_close(self, code: int, reason: str) -> None:
         """Begin the closing handshake, or drop the connection where that would have to wait."""
-        if self._failure is None:
+        if self._failure is None and self.state not in SENT:
             self._failure = (code, reason)
         if not self._try(lambda: self.close(code, reason)):
             self._drop()
@@ -323,9 +351,11 @@ class WebSocket(Receiver):
 
         Blocks; meant for a thread of its own.
         """
-        self.sock.settimeout(self.sock_timeout)
-        self._start(timers.shared.call_later)
+        if self._ended:
+            return
         try:
+            self.sock.settimeout(self.sock_timeout)
+            self._start(timers.shared.call_later)
             with Heartbeat(self, frequency=self.heartbeat_freq):
                 if self.call(self.opened):
                     while self.once():
@@ -338,8 +368,12 @@ class WebSocket(Receiver):
     def _start(self, call_later: Callable[[float, Callable[[], None]], Any], heartbeat: Optional[float] = None) -> None:
         """Set the timers that run while the connection is open."""
         self._call_later = call_later
+        if self.stream is not None:
+            self.stream.limits = self.limits  # in case they were replaced since the constructor
         if heartbeat or self.limits.ping_interval or self.limits.idle_timeout:
             self._keepalive = Keepalive(self, call_later, heartbeat)
+        if self.state in SENT:  # closed before anybody drove it
+            self._limit_closing()
 
     def attach(self, driver: Driver, queued: bool) -> None:
         """Be driven by *driver* from now on; called by it.
@@ -347,24 +381,31 @@ class WebSocket(Receiver):
         :param queued: make the socket non-blocking, with an outbox in front of it.
         """
         self._driver = driver
-        if queued:
+        if queued or isinstance(self.sock, ssl.SSLSocket):  # which may have half a record, and would wait for the rest
             self.sock.setblocking(False)
+        if queued:
             self._outbox = Outbox(self.sock, self._tls_lock if isinstance(self.sock, ssl.SSLSocket) else None)
         heartbeat = self.heartbeat_freq
         self._start(driver.call_later, heartbeat if isinstance(heartbeat, (int, float)) else None)
 
     def detach(self) -> None:
         """Be driven no more. The socket blocks again, and what waits in the outbox is written."""
-        if self._keepalive is not None:
-            self._keepalive.stop()
-        driver, self._driver = self._driver, None
-        outbox, self._outbox = self._outbox, None
-        self._call_later = self._keepalive = None
-        if driver is not None:
-            driver.forget(self)
-        if outbox is not None and not self._ended:
-            self.sock.setblocking(True)
-            outbox.flush()
+        with self._lock:
+            if self._keepalive is not None:
+                self._keepalive.stop()
+            driver, self._driver = self._driver, None
+            outbox, self._outbox = self._outbox, None
+            self._call_later = self._keepalive = None
+            if driver is not None:
+                driver.forget(self)
+            if outbox is not None:
+                try:
+                    if not self._ended:
+                        outbox.sock.setblocking(True)
+                    outbox.flush()
+                except OSError:
+                    logger.info('%d bytes could not be sent any more', outbox.size, exc_info=True)
+            self._notify()
 
     @property
     def lingers(self) -> bool:
@@ -381,19 +422,29 @@ class WebSocket(Receiver):
         if self.state is State.CLOSE_SENT and self._failure is not None:
             if not self._half_closed:
                 self._half_closed = True
-                try:
-                    self.sock.shutdown(socket.SHUT_WR)
-                except OSError:
-                    return False
+                return self._shut_down(socket.SHUT_WR)
             return True
         return self.state is State.CLOSE_EXCHANGED and self._is_client
 
     def terminate(self) -> None:
         """End the connection: call :meth:`closed`, then close the socket. Another call does nothing."""
-        with self._lock:
+        with self._tls_lock:
             if self._ended:
                 return
             self._ended = True
+        lock = self._lock
+        if not lock.acquire(blocking=False):
+            if self._outbox is None:
+                self._shut_down(socket.SHUT_RDWR)  # a sender whose peer does not read must not keep us
+            lock.acquire()
+        try:
+            self.detach()
+        finally:
+            lock.release()
+        with self._tls_lock:
+            timer, self._close_timer = self._close_timer, None
+        if timer is not None:
+            timer.cancel()
         code, reason = self._outcome()
         self.close_code, self.close_reason = code, reason
         try:
@@ -401,7 +452,8 @@ class WebSocket(Receiver):
         except Exception:
             logger.exception('closed() raised')
         finally:
-            self._finish()
+            if self._lock is lock:  # else closed() has called __init__, to connect again
+                self._finish()
 
     def _outcome(self) -> tuple[int, Union[bytes, str]]:
         """What closed() is told: why we failed it, else what the peer said."""
@@ -416,21 +468,17 @@ class WebSocket(Receiver):
         """Close the socket and let go of everything."""
         with self._lock:
             self.state = after(self.state, Event.ENDED)
-            self.detach()
-            if self._close_timer is not None:
-                self._close_timer.cancel()
-            self._notify()  # nobody needs to wait for room any more
+            self._notify()  # nobody needs to wait for his turn any more
         self.close_connection()
-        self.stream = self.environ = self._close_timer = None
+        self.stream = self.environ = self._broken = None
 
     def close_connection(self) -> None:
         """Shut the socket down and close it. Errors are of no interest any more."""
+        self._shut_down(socket.SHUT_RDWR)
         sock, self.sock = self.sock, None
-        if sock is None:
-            return
-        for end in (lambda: sock.shutdown(socket.SHUT_RDWR), sock.close):
+        if sock is not None:
             try:
-                end()
+                sock.close()
             except OSError:
                 logger.debug('the connection was gone already', exc_info=True)
 

@@ -1,0 +1,74 @@
+# `make demo` and `make test` need Python, make and the package index, nothing else. PYTHON chooses the interpreter.
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 9000
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary
+# make test REQUIRE=browser: a skipped browser test is a failed one.
+PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
+# Where pyenv is, the interpreters that it has installed are found too.
+PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
+
+.PHONY: help demo test test-all lint types modules unit conformance browser docs dist clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+demo: $(VENV)/base  ## a chat in the browser, on http://127.0.0.1:9000/
+	@$(BIN)/python -m ws4py serve --host $(HOST) --port $(PORT)
+
+test: lint types modules  ## everything, on one Python; REQUIRE=browser fails where no browser test can run
+	$(PYTEST) --cov --cov-report=term
+
+test-all: $(VENV)/tox  ## the tests on every Python, and on PyPy
+	PATH="$$PATH$(PYENV)" $(BIN)/tox run
+
+lint: $(VENV)/test  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test  ## mypy, strict
+	$(BIN)/mypy
+
+modules: $(VENV)/test  ## each module of the core: all branches run by its own test file
+	cd test && ../$(BIN)/python module_coverage.py
+
+unit: $(VENV)/test  ## the tests without other programs
+	$(PYTEST) -k 'not (browser or conformance or interop)'
+
+conformance: $(VENV)/test  ## Autobahn's cases; writes the table of the documentation
+	cd test && ../$(BIN)/python -m conformance --write ../docs/conformance_table.rst
+
+browser: $(VENV)/test  ## the demo in a headless browser
+	$(PYTEST) -k browser --require=browser
+
+docs: $(VENV)/docs  ## the documentation, in docs/_build
+	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build
+
+dist: $(VENV)/dist  ## sdist and wheel, checked, in dist/
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+clean:  ## remove what was made
+	rm -rf $(VENV) .tox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One file for each set of packages in the virtual environment, as old as its installation.
+$(VENV)/base: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/test $(VENV)/docs: $(VENV)/%: $(VENV)/base
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+$(VENV)/tox: $(VENV)/base
+	$(PIP) 'tox>=4.21'
+	@touch $@
+
+$(VENV)/dist: $(VENV)/base
+	$(PIP) build 'twine>=6.1'
+	@touch $@

@@ -1,0 +1,17 @@
+"""How Sphinx builds these pages: ``make docs``."""
+
+import ws4py
+
+project = 'ws4py'
+copyright = '2026, ws4py developers'
+version = release = ws4py.__version__
+
+extensions = ['sphinx.ext.autodoc', 'sphinx.ext.viewcode']
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'signature'
+autodoc_preserve_defaults = True
+
+exclude_patterns = ['_build', 'conformance_table.rst']  # the table is part of a page
+html_theme = 'furo'
+html_title = f'ws4py {release}'
+html_static_path = ['_static']

@@ -1,0 +1,227 @@
+"""Clients and servers of other projects behind one small face each, so that one scenario serves for all of them.
+
+A client has ``send(text or bytes)``, ``send_fragments(list)``, ``receive()``, ``ping()`` (returns once the pong is
+there) and ``close(code, reason) -> (code, reason)`` that the server answered with; ``wait_closed()`` gives the same
+for a close that the server began; ``disconnect()`` frees everything. A server is a context manager that gives its
+port; it echoes every message, and on the text ``close 4001 bye`` closes with 4001 and ``bye``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import ssl
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any, Optional, Union
+
+import aiohttp
+import websocket as websocket_client
+import websockets.exceptions
+import websockets.sync.client
+import websockets.sync.server
+from aiohttp import web
+
+Payload = Union[str, bytes]
+TIMEOUT = 30  # seconds; far more than anything here takes
+
+
+def _collect() -> None:
+    """An asyncio transport whose loop ends under it is left to the garbage collector: not our fault."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', ResourceWarning)
+        gc.collect()
+
+
+class WebsocketsClient:
+    """``websockets``, its threaded client."""
+
+    def __init__(self, url: str, context: Optional[ssl.SSLContext]) -> None:
+        connection = websockets.sync.client.connect(url, ssl=context, max_size=None, open_timeout=TIMEOUT)
+        self.ws = connection.__enter__()
+        self.disconnect = lambda: connection.__exit__(None, None, None)
+
+    def send(self, payload: Payload) -> None:
+        self.ws.send(payload)
+
+    def send_fragments(self, payloads: list[Payload]) -> None:
+        self.ws.send(iter(payloads))
+
+    def receive(self) -> Payload:
+        return self.ws.recv(timeout=TIMEOUT)
+
+    def ping(self) -> bool:
+        return self.ws.ping(b'are you there?').wait(TIMEOUT)
+
+    def close(self, code: int, reason: str) -> tuple[int, str]:
+        self.ws.close(code, reason)
+        received = self.ws.protocol.close_rcvd
+        return received.code, received.reason
+
+    def wait_closed(self) -> tuple[int, str]:
+        try:
+            self.ws.recv(timeout=TIMEOUT)
+        except websockets.exceptions.ConnectionClosed as error:
+            return error.rcvd.code, error.rcvd.reason
+        raise AssertionError('it is still open')
+
+
+class AiohttpClient:
+    """``aiohttp``, on an event loop of its own."""
+
+    def __init__(self, url: str, context: Optional[ssl.SSLContext]) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._run(self._connect(url, context))
+
+    def _run(self, coroutine: Any) -> Any:
+        return self.loop.run_until_complete(asyncio.wait_for(coroutine, TIMEOUT))
+
+    async def _connect(self, url: str, context: Optional[ssl.SSLContext]) -> None:
+        self.session = aiohttp.ClientSession()
+        self.ws = await self.session.ws_connect(url, ssl=context or True, max_msg_size=0, autoping=False)
+
+    def send(self, payload: Payload) -> None:
+        self._run(self.ws.send_str(payload) if isinstance(payload, str) else self.ws.send_bytes(payload))
+
+    send_fragments = None  # it has no way to
+
+    def receive(self) -> Payload:
+        return self._run(self.ws.receive()).data
+
+    def ping(self) -> bool:
+        self._run(self.ws.ping(b'are you there?'))
+        answer = self._run(self.ws.receive())
+        return answer.type is aiohttp.WSMsgType.PONG and bytes(answer.data) == b'are you there?'
+
+    def close(self, code: int, reason: str) -> tuple[int, str]:
+        self._run(self.ws.close(code=code, message=reason.encode()))
+        closed = self.ws.close_code
+        return closed, reason  # it does not keep the reason
+
+    def wait_closed(self) -> tuple[int, str]:
+        message = self._run(self.ws.receive())
+        return message.data, message.extra
+
+    def disconnect(self) -> None:
+        self._run(self.session.close())
+        self.loop.close()
+        _collect()
+
+
+class WebsocketClientClient:
+    """``websocket-client``, its low-level interface."""
+
+    def __init__(self, url: str, context: Optional[ssl.SSLContext]) -> None:
+        self.ws = websocket_client.create_connection(
+            url, timeout=TIMEOUT, sslopt={'context': context} if context else None
+        )
+
+    def send(self, payload: Payload) -> None:
+        if isinstance(payload, str):
+            self.ws.send(payload)
+        else:
+            self.ws.send_binary(payload)
+
+    def send_fragments(self, payloads: list[Payload]) -> None:
+        abnf = websocket_client.ABNF
+        opcode = abnf.OPCODE_TEXT if isinstance(payloads[0], str) else abnf.OPCODE_BINARY
+        for at, payload in enumerate(payloads):
+            if at and isinstance(payload, str):
+                payload = payload.encode()  # which it does by itself in a first frame only
+            self.ws.send_frame(abnf.create_frame(payload, opcode, int(at == len(payloads) - 1)))
+            opcode = abnf.OPCODE_CONT
+
+    def receive(self) -> Payload:
+        opcode, data = self.ws.recv_data()
+        return data.decode() if opcode == websocket_client.ABNF.OPCODE_TEXT else data
+
+    def ping(self) -> bool:
+        self.ws.ping(b'are you there?')
+        opcode, data = self.ws.recv_data(control_frame=True)
+        return opcode == websocket_client.ABNF.OPCODE_PONG and data == b'are you there?'
+
+    def close(self, code: int, reason: str) -> tuple[int, str]:
+        self.ws.send_close(code, reason.encode())
+        return self.wait_closed()
+
+    def wait_closed(self) -> tuple[int, str]:
+        opcode, data = self.ws.recv_data(control_frame=True)
+        assert opcode == websocket_client.ABNF.OPCODE_CLOSE, opcode
+        return int.from_bytes(data[:2], 'big'), data[2:].decode()
+
+    def disconnect(self) -> None:
+        self.ws.shutdown()
+
+
+CLIENTS = {'websockets': WebsocketsClient, 'aiohttp': AiohttpClient, 'websocket-client': WebsocketClientClient}
+
+
+@contextlib.contextmanager
+def websockets_server(context: Optional[ssl.SSLContext] = None) -> Iterator[int]:
+    """``websockets``, its threaded server."""
+
+    def handle(connection: websockets.sync.server.ServerConnection) -> None:
+        with contextlib.suppress(websockets.exceptions.ConnectionClosed):
+            for message in connection:
+                if isinstance(message, str) and message.startswith('close '):
+                    _, code, reason = message.split(' ')
+                    connection.close(int(code), reason)
+                else:
+                    connection.send(message)
+
+    server = websockets.sync.server.serve(handle, '127.0.0.1', 0, ssl=context, max_size=None)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def aiohttp_server(context: Optional[ssl.SSLContext] = None) -> Iterator[int]:
+    """``aiohttp``, its server on an event loop in a thread."""
+
+    async def handle(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse(max_msg_size=0)
+        await ws.prepare(request)
+        async for message in ws:
+            if message.type is aiohttp.WSMsgType.TEXT and message.data.startswith('close '):
+                _, code, reason = message.data.split(' ')
+                await ws.close(code=int(code), message=reason.encode())
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                await ws.send_str(message.data)
+            else:
+                await ws.send_bytes(message.data)
+        return ws
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        application = web.Application()
+        application.router.add_get('/', handle)
+        runner = web.AppRunner(application)
+        await runner.setup()
+        site = web.TCPSite(runner, '127.0.0.1', 0, ssl_context=context)
+        await site.start()
+        running.update(port=site._server.sockets[0].getsockname()[1], loop=asyncio.get_running_loop(), stop=stop)
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    running: dict[str, Any] = {}
+    started = threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert started.wait(TIMEOUT)
+    try:
+        yield running['port']
+    finally:
+        running['loop'].call_soon_threadsafe(running['stop'].set)
+        thread.join()
+        _collect()
+
+
+SERVERS = {'websockets': websockets_server, 'aiohttp': aiohttp_server}

@@ -1,0 +1,44 @@
+"""What the documentation states about the code, and would otherwise drift away from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import unittest
+from pathlib import Path
+
+from ws4py.limits import DEFAULT_LIMITS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / 'docs'
+
+
+class Documentation(unittest.TestCase):
+    def test_the_table_of_limits_is_the_table_of_limits(self) -> None:
+        page = (DOCS / 'limits.rst').read_text('utf-8')
+        shown = re.findall(r'^   \* - ``(\w+)``\n     - (.+)\n', page, re.MULTILINE)
+        self.assertEqual(shown, [(name, str(value)) for name, value in dataclasses.asdict(DEFAULT_LIMITS).items()])
+
+    def test_every_module_of_the_reference_can_be_imported(self) -> None:
+        names = re.findall(r'^\.\. automodule:: (\S+)$', (DOCS / 'reference.rst').read_text('utf-8'), re.MULTILINE)
+        self.assertIn('ws4py.websocket', names)
+        for name in names:
+            with self.subTest(module=name):
+                self.assertTrue(importlib.import_module(name).__doc__)
+
+    def test_links_of_the_readme_to_files_lead_somewhere(self) -> None:
+        links = re.findall(r'\]\((?!https?:)([^)#]+)\)', (ROOT / 'README.md').read_text('utf-8'))
+        self.assertTrue(links)
+        self.assertEqual([link for link in links if not (ROOT / link).exists()], [])
+
+    def test_every_target_of_the_makefile_is_explained(self) -> None:
+        makefile = (ROOT / 'Makefile').read_text('utf-8')
+        match = re.search(r'^\.PHONY: (.*)$', makefile, re.MULTILINE)
+        assert match is not None
+        explained = re.findall(r'^([a-z-]+):.*## ', makefile, re.MULTILINE)
+        self.assertEqual(sorted(match[1].split()), sorted(explained))
+
+
+if __name__ == '__main__':
+    unittest.main()

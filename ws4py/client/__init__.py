@@ -1,0 +1,319 @@
+"""The client's end of a connection: find the server, shake hands, and then be a WebSocket like any other.
+
+:class:`WebSocketBaseClient` makes its socket when it is constructed; :meth:`~WebSocketBaseClient.connect` connects it,
+adds TLS where the URL asks for it, and does the opening handshake (RFC 6455 section 4.1), all in the thread that calls
+it and within the times that :class:`ws4py.limits.Limits` gives. Afterwards
+:meth:`~WebSocketBaseClient.handshake_ok` says that there is a connection. Nobody reads from it yet: a subclass starts
+a thread (:mod:`ws4py.client.threadedclient`), a program adds it to a :class:`ws4py.manager.WebSocketManager` or calls
+its blocking :meth:`~ws4py.websocket.WebSocket.run`.
+
+It follows no redirects, speaks through no proxies and does not connect again by itself; calling ``__init__`` again
+gives the object a fresh connection. What the bytes of a handshake mean is decided in :mod:`ws4py.handshake`.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional, Union
+
+from ws4py import WS_VERSION
+from ws4py.exc import HandshakeError
+from ws4py.handshake import check_response, generate_key
+from ws4py.http11 import Headers, Request, Response, build_token_list
+from ws4py.limits import Limits
+from ws4py.opening import Deadline, read_head
+from ws4py.state import Event, State, after
+from ws4py.uri import parse
+from ws4py.websocket import WebSocket
+
+__all__ = ['WebSocketBaseClient']
+
+SSL_OPTIONS = frozenset(
+    ('cert_reqs', 'ca_certs', 'certfile', 'keyfile', 'ciphers', 'server_hostname', 'ssl_context'),
+)
+SWITCHING_PROTOCOLS = b'HTTP/1.1 101 Switching Protocols\r\n'
+
+
+class WebSocketBaseClient(WebSocket):
+    """A WebSocket client that somebody else drives (RFC 6455 section 4.1).
+
+    :param url: ``ws://``, ``wss://``, ``ws+unix:///path/of.sock`` or ``wss+unix://…``.
+    :param protocols: names of the subprotocols to offer, the preferred one first.
+    :param extensions: the extensions to offer, each as it stands in the header.
+    :param heartbeat_freq: seconds between unsolicited pongs, None for none.
+    :param ssl_options: for TLS, over those of :attr:`default_ssl_options`: ``ca_certs`` (file), ``cert_reqs``
+        (``ssl.CERT_NONE`` trusts anybody), ``certfile``, ``keyfile``, ``ciphers``, ``server_hostname``; or
+        ``ssl_context``, an ``ssl.SSLContext`` in place of all but the last.
+    :param headers: more headers for the request, (name, value) pairs; one named like a computed header replaces it.
+    :param exclude_headers: names of computed headers that are not sent.
+    :param limits: bounds of this connection, else those of the class.
+    :raises ValueError: the URL is not one of a WebSocket, or CR, LF or NUL is in what would be sent.
+    :raises TypeError: an unknown key in *ssl_options*.
+
+    ``resource``, ``key``, ``extra_headers`` and the other attributes may be changed before :meth:`connect`, in one
+    thread; from then on it is as safe as a :class:`~ws4py.websocket.WebSocket`. Certificates and host names are
+    verified unless the options say otherwise.
+
+    :ivar protocols: what was offered; after the handshake a list of bytes, what the server chose. The same goes for
+        ``extensions``.
+    """
+
+    #: TLS options of every client of this class, for those that are constructed without any of their own.
+    default_ssl_options: Mapping[str, Any] = {}
+
+    _is_client = True
+
+    def __init__(
+        self,
+        url: str,
+        protocols: Optional[Sequence[str]] = None,
+        extensions: Optional[Sequence[str]] = None,
+        heartbeat_freq: Optional[float] = None,
+        ssl_options: Optional[Mapping[str, Any]] = None,
+        headers: Optional[Sequence[tuple[str, str]]] = None,
+        exclude_headers: Optional[Sequence[str]] = None,
+        *,
+        limits: Optional[Limits] = None,
+    ) -> None:
+        self._uri = parse(url)
+        self.url = url
+        self.scheme = self._uri.scheme
+        self.host = self._uri.host
+        self.port = self._uri.port
+        self.unix_socket_path = self._uri.unix_socket_path
+        self.resource = self._uri.resource
+        self.ssl_options = _merge_ssl_options(self.default_ssl_options, ssl_options or {})
+        self.extra_headers = list(headers or ())
+        self.exclude_headers = list(exclude_headers or ())
+        self.key = generate_key()
+        if limits is not None:
+            self.limits = limits
+        self.protocols, self.extensions = list(protocols or ()), list(extensions or ())
+        self._build_request(self._computed_headers())  # says what cannot be sent while there is no socket yet
+        if self.__dict__.get('sock') is not None:  # called again while the last connection is still there
+            self.close_connection()
+        super().__init__(
+            self._first_socket(), protocols=self.protocols, extensions=self.extensions, heartbeat_freq=heartbeat_freq
+        )
+        self.state = State.CONNECTING
+
+    # ---- the request -------------------------------------------------------------------------------------------------
+
+    @property
+    def bind_addr(self) -> Any:
+        """Where the server is: the path of its Unix socket, or a (host, port) pair."""
+        return self.unix_socket_path or (self.host, self.port)
+
+    @property
+    def handshake_headers(self) -> list[tuple[str, str]]:
+        """The headers of the request, as (name, value) pairs. May be overridden."""
+        return self._computed_headers()
+
+    def _computed_headers(self) -> list[tuple[str, str]]:
+        host = dataclasses.replace(self._uri, host=self.host, port=self.port).host_header
+        computed = [
+            ('Host', host),
+            ('Connection', 'Upgrade'),
+            ('Upgrade', 'websocket'),
+            ('Sec-WebSocket-Key', self.key.decode('latin-1')),
+            ('Sec-WebSocket-Version', str(max(WS_VERSION))),
+            ('Origin', f'{"https" if self._uri.secure else "http"}://{host}'),
+        ]
+        if self.protocols:
+            computed.append(('Sec-WebSocket-Protocol', build_token_list(map(_text, self.protocols))))
+        if self.extensions:
+            computed.append(('Sec-WebSocket-Extensions', ', '.join(map(_text, self.extensions))))
+        if self._uri.username is not None:
+            credentials = f'{self._uri.username}:{self._uri.password or ""}'.encode()
+            computed.append(('Authorization', 'Basic ' + base64.b64encode(credentials).decode('ascii')))
+        extra = [(str(name), str(value)) for name, value in self.extra_headers]
+        hidden = {name.lower() for name, _ in extra} | {name.lower() for name in self.exclude_headers}
+        return [header for header in computed if header[0].lower() not in hidden] + extra
+
+    @property
+    def handshake_request(self) -> bytes:
+        """The request as it goes out.
+
+        :raises ValueError: the resource or a header holds what would break the request (CR, LF, NUL).
+        """
+        return self._build_request(self.handshake_headers)
+
+    def _build_request(self, headers: list[tuple[str, str]]) -> bytes:
+        return Request('GET', self.resource, (1, 1), Headers(headers)).build()
+
+    # ---- connecting --------------------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Connect and do the opening handshake; returns when it is done, after :meth:`handshake_ok`.
+
+        Each address of the host is tried. On failure the socket is closed and ``sock`` is None: ``__init__`` makes
+        the object fit for another try.
+
+        :raises HandshakeError: the server's answer is not what RFC 6455 section 4.1 asks for, or did not come in time.
+        :raises OSError: no connection to the server (``ConnectionRefusedError``, a timeout, …), or TLS could not be
+            established (``ssl.SSLError``, with ``ssl.SSLCertVerificationError`` below it).
+        :raises ValueError: something that would be sent holds CR, LF or NUL; nothing was sent.
+        """
+        if self.sock is None:
+            raise RuntimeError('this client has no socket any more, call __init__ again before connect')
+        try:
+            request = self.handshake_request
+            timeout = self.sock.gettimeout()
+            self._connect_socket()
+            self._shake_hands(request)
+            self.sock.settimeout(timeout)
+        except BaseException:
+            self.close_connection()
+            self.state = after(self.state, Event.ENDED)
+            raise
+        self.state = after(self.state, Event.OPENED)
+        self.handshake_ok()
+
+    def handshake_ok(self) -> None:
+        """Called by :meth:`connect` when the connection is open; to be overridden by what drives it."""
+
+    def _first_socket(self) -> socket.socket:
+        """The socket that connect() uses first. That the host has no address is for connect() to say."""
+        self._addresses = self._resolve() if self.unix_socket_path is None else []
+        if self.unix_socket_path is not None:
+            return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        for family, kind, protocol, _, _ in self._addresses:
+            return _tcp_socket(family, kind, protocol)
+        return _tcp_socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+
+    def _resolve(self) -> list[Any]:
+        try:
+            return list(socket.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM))
+        except OSError:
+            return []
+
+    def _connect_socket(self) -> None:
+        """Try the constructor's socket with the host's name, then each further address with a new one."""
+        try:
+            self.sock.settimeout(self.limits.connect_timeout)
+            self.sock.connect(self.bind_addr)
+            return
+        except OSError as error:
+            if self.unix_socket_path is not None:
+                raise
+            failure = error
+        # A name that had no address in the constructor may have one by now.
+        for family, kind, protocol, _, address in self._addresses[1:] if self._addresses else self._resolve():
+            self.sock.close()
+            try:
+                self.sock = _tcp_socket(family, kind, protocol)
+                self.sock.settimeout(self.limits.connect_timeout)
+                self.sock.connect(address)
+                return
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _shake_hands(self, request: bytes) -> None:
+        """TLS, the request and its answer, all before one deadline."""
+        deadline = Deadline(self.limits.handshake_timeout)
+        if self._uri.secure:
+            name = self.ssl_options.get('server_hostname') or self.host.partition('%')[0]  # no zone of an IPv6 address
+            # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
+            self.sock = self._tls_context().wrap_socket(self.sock, server_hostname=name, do_handshake_on_connect=False)
+            deadline.apply(self.sock)
+            self.sock.do_handshake()
+        try:
+            deadline.apply(self.sock)
+            self._write(request)
+            head, rest = self._read_response(deadline)
+        except (OSError, EOFError) as error:
+            raise HandshakeError(f'the opening handshake broke off: {error}') from error
+        line, _, headers = head.partition(b'\r\n')
+        self.process_response_line(line)
+        self.protocols, self.extensions = self.process_handshake_header(headers)
+        self.buf = rest
+
+    def _read_response(self, deadline: Deadline) -> tuple[bytes, bytes]:
+        """The head of the final response and what came behind it.
+
+        Interim answers (1xx) are passed over; together with the final one they may not be larger than one head may.
+        """
+        rest, total = b'', 0
+        while True:
+            head, rest = read_head(self.sock, self.limits, deadline, rest)
+            total += len(head)
+            if total > self.limits.head_size:
+                raise HandshakeError(f'interim responses of more than {self.limits.head_size} bytes')
+            status = Response.parse(head, self.limits).status
+            if status == 101 or not 100 <= status < 200:
+                return head, rest
+
+    def process_response_line(self, response_line: bytes) -> None:
+        """Judge the first line of the response, given without its CRLF.
+
+        :raises HandshakeError: it is no status line, or its status is not 101.
+        """
+        response = Response.parse(response_line + b'\r\n\r\n', self.limits)
+        if response.status != 101:
+            found = response_line.decode('latin-1')
+            raise HandshakeError(f'the server answered {found!r}, not 101 Switching Protocols')
+
+    def process_handshake_header(self, headers: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Judge the headers of the response (RFC 6455 section 4.1), given as they came.
+
+        :returns: the subprotocols and the extensions that the server named.
+        :raises HandshakeError: they do not accept what was offered.
+        """
+        lines = headers.strip(b'\r\n')
+        head = SWITCHING_PROTOCOLS + (lines + b'\r\n' if lines else b'') + b'\r\n'
+        response = Response.parse(head, self.limits)
+        return check_response(response, self.key, self.protocols or (), self.extensions or ())
+
+    # ---- TLS ---------------------------------------------------------------------------------------------------------
+
+    def _tls_context(self) -> ssl.SSLContext:
+        options = self.ssl_options
+        _check_ssl_options(options)  # again, they may have been changed
+        if options.get('ssl_context') is not None:
+            context: ssl.SSLContext = options['ssl_context']
+            return context
+        context = ssl.create_default_context(cafile=options.get('ca_certs'))
+        if options.get('cert_reqs') is not None:
+            # A name cannot be checked without a certificate, and ssl insists on this order.
+            context.check_hostname = options['cert_reqs'] != ssl.CERT_NONE
+            context.verify_mode = options['cert_reqs']
+        if options.get('certfile') is not None:
+            context.load_cert_chain(options['certfile'], options.get('keyfile'))
+        if options.get('ciphers') is not None:
+            context.set_ciphers(options['ciphers'])
+        return context
+
+
+def _merge_ssl_options(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """*own* over *defaults*, of which a context of one's own leaves only the host's name."""
+    if own.get('ssl_context') is not None:
+        defaults = {key: value for key, value in defaults.items() if key == 'server_hostname'}
+    options = {**defaults, **own}
+    _check_ssl_options(options)
+    return options
+
+
+def _check_ssl_options(options: Mapping[str, Any]) -> None:
+    unknown = sorted(set(options) - SSL_OPTIONS)
+    if unknown:
+        raise TypeError(f'unknown ssl_options {", ".join(unknown)}; known are {", ".join(sorted(SSL_OPTIONS))}')
+    given = {key for key, value in options.items() if value is not None}
+    if 'ssl_context' in given and not given <= {'ssl_context', 'server_hostname'}:
+        ignored = ', '.join(sorted(given - {'ssl_context', 'server_hostname'}))
+        raise TypeError(f'ssl_options {ignored} would be ignored beside ssl_context')
+
+
+def _text(name: Union[str, bytes]) -> str:
+    return name.decode('latin-1') if isinstance(name, bytes) else name
+
+
+def _tcp_socket(family: Union[int, socket.AddressFamily], kind: int, protocol: int) -> socket.socket:
+    """A socket that sends small frames at once (Nagle's algorithm would hold them back)."""
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock

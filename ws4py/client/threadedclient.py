@@ -1,0 +1,94 @@
+"""A client with a thread of its own.
+
+:meth:`WebSocketClient.connect` returns when the opening handshake is done and leaves a thread behind that receives:
+``opened``, ``received_message`` and ``closed`` are called there, while any thread may send. The thread is a daemon, so
+a program that has nothing else to do waits in :meth:`WebSocketClient.run_forever`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from ws4py.client import WebSocketBaseClient
+from ws4py.limits import Limits
+
+__all__ = ['WebSocketClient']
+
+GLANCE = 0.2  # seconds; where a signal does not interrupt the wait for a thread (Windows), it is seen this late
+
+
+class WebSocketClient(WebSocketBaseClient):
+    """A WebSocket client that runs by itself once it is connected; see the base class for the arguments.
+
+    ::
+
+        client = EchoClient('ws://localhost:9000/echo')
+        client.connect()
+        client.run_forever()
+    """
+
+    def __init__(
+        self,
+        url: str,
+        protocols: Optional[Sequence[str]] = None,
+        extensions: Optional[Sequence[str]] = None,
+        heartbeat_freq: Optional[float] = None,
+        ssl_options: Optional[Mapping[str, Any]] = None,
+        headers: Optional[Sequence[tuple[str, str]]] = None,
+        exclude_headers: Optional[Sequence[str]] = None,
+        *,
+        limits: Optional[Limits] = None,
+    ) -> None:
+        super().__init__(
+            url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, limits=limits
+        )
+        self._over = threading.Event()  # that of the thread below; the other is that of the last one that was started
+        self._awaited: Optional[threading.Event] = self.__dict__.get('_awaited')
+        self._th = threading.Thread(target=self._drive, args=(self._over,), name='WebSocketClient', daemon=True)
+
+    @property
+    def daemon(self) -> bool:
+        """Whether the interpreter may exit while the thread still runs (True); to be set before :meth:`connect`."""
+        return self._th.daemon
+
+    @daemon.setter
+    def daemon(self, flag: bool) -> None:
+        self._th.daemon = flag
+
+    def handshake_ok(self) -> None:
+        """Start the thread."""
+        self._awaited = self._over
+        self._th.start()
+
+    def run_forever(self) -> None:
+        """Wait until the connection has ended and ``closed()`` has returned.
+
+        For any thread but the client's own. On Ctrl-C the closing handshake comes first: the connection is closed
+        with 1000, its end is awaited (for the close timeout at most), and then ``KeyboardInterrupt`` goes to the
+        caller. A second Ctrl-C does not wait.
+        """
+        try:
+            self._wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(OSError, RuntimeError):  # it may have ended by itself at this moment
+                self.close()
+            self._wait()
+            raise
+
+    def _drive(self, over: threading.Event) -> None:
+        try:
+            self.run()
+        finally:
+            over.set()
+
+    def _wait(self) -> None:
+        # For an event, because join() takes a thread for ended once Ctrl-C has interrupted it (CPython up to 3.12).
+        # closed() may have called __init__ and connect() again: then there is another one to wait for.
+        over = None
+        while over is not self._awaited:
+            over = self._awaited
+            while over is not None and not over.wait(GLANCE):
+                pass

@@ -1,0 +1,305 @@
+"""A chat in a browser and an echo, as one WSGI application: what ``python -m ws4py serve`` mounts on wsgiref.
+
+It shows the library at work and is small enough to be read in one go; it is no framework and no product (nobody
+signs in, nothing is stored, nobody is kept from flooding). :class:`DemoApplication` answers ``/`` with the page,
+``/ws`` with the chat's websocket and ``/echo`` with an echo, and runs on any WSGI server that ws4py has an adapter
+for. Its websockets are called by that server's threads; the room is safe from any thread and sends without its lock.
+
+The chat's protocol. A text message is one JSON object with a ``type``. From a browser:
+
+    {"type": "join", "name": "Ann"}     first of all; once more to change the name
+    {"type": "say", "text": "hello"}    to everybody
+    binary                              to everybody, as it is (the page puts a file's name and content into it)
+
+From the server, which is the only one to say who speaks:
+
+    {"type": "welcome", "id": 3, "name": "Ann", "peers": [{"id": 3, "name": "Ann"}, …], "limits": {…}}
+    {"type": "join", "id": 4, "name": "Bob"}                somebody came, or changed the name
+    {"type": "leave", "id": 4, "name": "Bob"}
+    {"type": "say", "id": 3, "name": "Ann", "text": "hello"}     to the sender as well: everybody sees one order
+    {"type": "error", "text": "…"}                          what was wrong with your last message; nothing is closed
+    binary: four bytes, big-endian, the sender's id; then what was sent
+
+An id is never given twice. A name is: printable, at most ``NAME_LIMIT`` characters, and in use by one peer at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.resources
+import itertools
+import json
+import signal
+import threading
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Optional, Union
+from urllib.parse import urlsplit
+
+from ws4py.limits import DEFAULT_LIMITS
+from ws4py.server.wsgirefserver import WebSocketWSGIRequestHandler, WSGIServer
+from ws4py.server.wsgiutils import WebSocketWSGIApplication
+from ws4py.websocket import EchoWebSocket, WebSocket
+
+if TYPE_CHECKING:
+    import ssl
+
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+__all__ = ['ChatWebSocket', 'DemoApplication', 'Room', 'make_server', 'serve_until_signal']
+
+NAME_LIMIT = 24  # characters
+TEXT_LIMIT = 2000  # characters of what is said
+JSON_LIMIT = 32 * 1024  # bytes of one JSON object: TEXT_LIMIT characters, each escaped in the longest way
+BINARY_LIMIT = 1024 * 1024  # bytes
+ROOM_LIMIT = 200  # peers
+
+FILES = {
+    '/': ('index.html', 'text/html; charset=utf-8'),
+    '/chat.css': ('chat.css', 'text/css; charset=utf-8'),
+    '/chat.js': ('chat.js', 'text/javascript; charset=utf-8'),
+    '/icon.svg': ('icon.svg', 'image/svg+xml'),
+}
+
+# Nothing inline and nothing from elsewhere; blob: shows the pictures that peers send.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = [
+    ('Content-Security-Policy', CONTENT_SECURITY_POLICY),
+    ('X-Content-Type-Options', 'nosniff'),
+    ('X-Frame-Options', 'DENY'),
+    ('Referrer-Policy', 'no-referrer'),
+    ('Cross-Origin-Resource-Policy', 'same-origin'),
+    ('Cache-Control', 'no-cache'),
+]
+
+
+class Room:
+    """The peers of one chat; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._members: dict[int, ChatWebSocket] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def enter(self, member: ChatWebSocket, wanted: str) -> None:
+        """Let ``member`` in under the name ``wanted`` or one close to it; a member already inside is renamed.
+
+        A full room answers with the close code 1013 (try again later).
+        """
+        with self._lock:
+            full = not member.id and len(self._members) >= ROOM_LIMIT
+            if not full:
+                member.id = member.id or next(self._ids)
+                member.name = self._free_name(wanted, member)
+                self._members[member.id] = member
+                peers = [{'id': other.id, 'name': other.name} for other in self._members.values()]
+        if full:
+            member.close(1013, 'The room is full')
+            return
+        limits = {'name': NAME_LIMIT, 'text': TEXT_LIMIT, 'binary': BINARY_LIMIT}
+        member.tell(type='welcome', id=member.id, name=member.name, peers=peers, limits=limits)
+        self.tell_all(but=member, type='join', id=member.id, name=member.name)
+
+    def leave(self, member: ChatWebSocket) -> None:
+        """Forget ``member`` and tell the others; one who never came in is ignored."""
+        with self._lock:
+            if self._members.pop(member.id, None) is None:
+                return
+        self.tell_all(type='leave', id=member.id, name=member.name)
+
+    def tell_all(self, but: Optional[ChatWebSocket] = None, **fields: object) -> None:
+        """Send one JSON object to everybody in the room, except to ``but``."""
+        self.relay(json.dumps(fields), False, but)
+
+    def relay(self, data: Union[str, bytes], binary: bool, but: Optional[ChatWebSocket] = None) -> None:
+        """Send ``data`` to everybody in the room, except to ``but``."""
+        with self._lock:
+            members = [member for member in self._members.values() if member is not but]
+        for member in members:
+            member.try_send(data, binary)
+
+    def _free_name(self, wanted: str, member: ChatWebSocket) -> str:
+        # NFKC and case folding: 'ann', 'ＡＮＮ' and 'Ann ' must not pass for one another.
+        name = unicodedata.normalize('NFKC', wanted)
+        name = ' '.join(''.join(char if char.isprintable() else ' ' for char in name).split())
+        name = name[:NAME_LIMIT].strip() or f'Guest {member.id}'
+        taken = {_name_key(other.name) for other in self._members.values() if other is not member}
+        free = name
+        for number in itertools.count(2):
+            if _name_key(free) not in taken:
+                break
+            suffix = f' {number}'
+            free = name[: NAME_LIMIT - len(suffix)] + suffix
+        return free
+
+
+def _name_key(name: str) -> str:
+    return unicodedata.normalize('NFKC', name).casefold()
+
+
+class ChatWebSocket(WebSocket):
+    """One browser in the room: judges what it sends and passes it on under the name that the room gave it."""
+
+    limits = dataclasses.replace(DEFAULT_LIMITS, message_size=BINARY_LIMIT, ping_interval=20.0)
+
+    def __init__(self, *args: Any, room: Room, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.room = room
+        self.id = 0  # given by the room; 0 is nobody
+        self.name = ''
+
+    def received_message(self, message: Any) -> None:
+        """Take one message of this peer; a wrong one is answered with an ``error`` and does no harm."""
+        try:
+            if message.is_binary:
+                self._require_joined()
+                self.room.relay(self.id.to_bytes(4, 'big') + message.data, True)
+            else:
+                self._obey(_parse(message.data))
+        except _Complaint as complaint:
+            self.tell(type='error', text=str(complaint))
+
+    def closed(self, code: int, reason: Any = None) -> None:
+        """Leave the room, however the connection ended."""
+        self.room.leave(self)
+
+    def tell(self, **fields: object) -> None:
+        """Send one JSON object to this peer."""
+        self.try_send(json.dumps(fields), False)
+
+    def try_send(self, data: Union[str, bytes], binary: bool) -> None:
+        """Send, unless this peer is gone: then ``closed()`` takes it out of the room, and nobody else is disturbed."""
+        with contextlib.suppress(RuntimeError, OSError):
+            self.send(data, binary)
+
+    def _obey(self, fields: dict[str, object]) -> None:
+        kind = fields.get('type')
+        if kind == 'join':
+            self.room.enter(self, _string(fields, 'name', JSON_LIMIT))
+        elif kind == 'say':
+            self._require_joined()
+            text = _string(fields, 'text', TEXT_LIMIT)
+            if text.strip():
+                self.room.tell_all(type='say', id=self.id, name=self.name, text=text)
+        else:
+            raise _Complaint('The type of a message is "join" or "say".')
+
+    def _require_joined(self) -> None:
+        if not self.id:
+            raise _Complaint('Send a "join" first.')
+
+
+class _Complaint(Exception):
+    """What is wrong with a peer's message, in words for that peer."""
+
+
+def _parse(data: bytes) -> dict[str, object]:
+    if len(data) > JSON_LIMIT:
+        raise _Complaint(f'A text message has at most {JSON_LIMIT} bytes, this one has {len(data)}.')
+    try:
+        fields = json.loads(data)
+    except (ValueError, RecursionError):  # the second: thousands of opening brackets
+        raise _Complaint('A text message is a JSON object, this one is not JSON.') from None
+    if not isinstance(fields, dict):
+        raise _Complaint('A text message is a JSON object, this one is other JSON.')
+    return fields
+
+
+def _string(fields: dict[str, object], key: str, limit: int) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise _Complaint(f'A message of this type has a string "{key}".')
+    if len(value) > limit:
+        raise _Complaint(f'The {key} has at most {limit} characters, this one has {len(value)}.')
+    return value
+
+
+class DemoApplication:
+    """The WSGI application: the page at ``/``, the chat at ``/ws``, an echo at ``/echo``."""
+
+    def __init__(self) -> None:
+        self.room = Room()
+        self._chat = WebSocketWSGIApplication(handler_cls=functools.partial(ChatWebSocket, room=self.room))
+        self._echo = WebSocketWSGIApplication(handler_cls=EchoWebSocket)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get('PATH_INFO') or '/'
+        if path == '/echo':
+            return self._echo(environ, start_response)
+        if path == '/ws':
+            if not _same_origin(environ):
+                return _answer(environ, start_response, '403 Forbidden', b'This chat is for its own page only.\n')
+            return self._chat(environ, start_response)
+        if path not in FILES:
+            return _answer(environ, start_response, '404 Not Found', b'There is /, /ws and /echo.\n')
+        if environ['REQUEST_METHOD'] not in ('GET', 'HEAD'):
+            allow = [('Allow', 'GET, HEAD')]
+            return _answer(environ, start_response, '405 Method Not Allowed', b'GET or HEAD only.\n', extra=allow)
+        name, content_type = FILES[path]
+        body = importlib.resources.files(__name__).joinpath(name).read_bytes()
+        return _answer(environ, start_response, '200 OK', body, content_type)
+
+
+def _same_origin(environ: WSGIEnvironment) -> bool:
+    # A page of another site may open a websocket to us as well (RFC 6455 section 10.2): it could listen in on a
+    # chat that is served on this machine only. Programs other than browsers send no Origin.
+    origin = environ.get('HTTP_ORIGIN')
+    return origin is None or urlsplit(origin).netloc.lower() == environ.get('HTTP_HOST', '').lower()
+
+
+def _answer(
+    environ: WSGIEnvironment,
+    start_response: StartResponse,
+    status: str,
+    body: bytes,
+    content_type: str = 'text/plain; charset=utf-8',
+    extra: Iterable[tuple[str, str]] = (),
+) -> list[bytes]:
+    headers = [('Content-Type', content_type), ('Content-Length', str(len(body))), *SECURITY_HEADERS, *extra]
+    start_response(status, headers)
+    return [] if environ['REQUEST_METHOD'] == 'HEAD' else [body]
+
+
+def make_server(host: str, port: int, ssl_context: Optional[ssl.SSLContext] = None) -> WSGIServer:
+    """Return a server of the demo that listens already.
+
+    :param port: 0 takes a free one, see ``server_address`` of the result.
+    :param ssl_context: to serve https and wss.
+    :raises OSError: the address is in use, not ours or not known.
+    """
+    server = WSGIServer((host, port), WebSocketWSGIRequestHandler, ssl_context=ssl_context)
+    server.set_app(DemoApplication())
+    return server
+
+
+def serve_until_signal(server: WSGIServer, ready: Callable[[], object]) -> None:
+    """Serve until SIGINT (Ctrl-C) or SIGTERM, then close every websocket with 1001 and wait for the closing handshakes.
+
+    For the main thread, to which Python delivers signals. A second signal does what it did before this call.
+
+    :param ready: called as soon as the signals are watched; clients may come, and signals too.
+    """
+    previous: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def stop(signum: int, frame: object) -> None:
+        restore()
+        # shutdown() waits for the end of serve_forever(), which this handler interrupts: so not in this thread.
+        threading.Thread(target=server.shutdown, daemon=True).start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        previous[number] = signal.signal(number, stop)
+    try:
+        ready()
+        server.serve_forever(poll_interval=0.1)
+    finally:
+        server.server_close()
+        restore()

@@ -1,0 +1,320 @@
+"""The opening handshake, both halves of it, as pure functions from a head to a decision (RFC 6455 section 4).
+
+A server adapter makes a :class:`~ws4py.http11.Request`, from the bytes of its socket or from a WSGI environ, asks
+:func:`respond` and sends what it is given: :class:`Accepted` or :class:`Refused`. A client adapter sends a request
+with :func:`generate_key` and hands the answer to :func:`check_response`. No rule of the handshake stands anywhere
+else. Nothing is read or written here, no handler is made; any thread may call.
+
+A peer's mistake never becomes a traceback or a 500: on the server it is a refusal with the status that fits and a
+sentence that says what was found, on the client a :exc:`~ws4py.exc.HandshakeError`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from base64 import b64encode
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from http import HTTPStatus
+from typing import Any, Optional, Union
+from urllib.parse import quote
+
+from ws4py import WS_KEY, WS_VERSION
+from ws4py.exc import HandshakeError, HTTPError
+from ws4py.http11 import (
+    Headers,
+    Request,
+    Response,
+    parse_extensions,
+    parse_token_list,
+    parse_version,
+    show,
+    split_list,
+)
+
+__all__ = [
+    'Accepted',
+    'Refused',
+    'accept_key',
+    'check_response',
+    'generate_key',
+    'refuse',
+    'request_from_environ',
+    'respond',
+]
+
+logger = logging.getLogger('ws4py')
+
+_VERSION = '13'
+_KEY = re.compile(r'[A-Za-z0-9+/]{22}==')  # 16 bytes in base64
+# RFC 3986 section 3.2 without the comma, which is what several Host lines become in a WSGI environ
+_HOST = re.compile(r"[A-Za-z0-9\-._~!$&'()*+;=%:\[\]]+")
+
+# Headers that the answers of these statuses need to be useful.
+_EXPLAINED: dict[int, tuple[tuple[str, str], ...]] = {
+    405: (('Allow', 'GET'),),
+    426: (('Upgrade', 'websocket'), ('Sec-WebSocket-Version', _VERSION)),
+}
+
+
+def accept_key(key: Union[bytes, str]) -> str:
+    """The ``Sec-WebSocket-Accept`` that goes with *key*, the ``Sec-WebSocket-Key`` as it was sent (section 4.2.2)."""
+    raw = key.encode('ascii') if isinstance(key, str) else key
+    return b64encode(sha1(raw + WS_KEY, usedforsecurity=False).digest()).decode('ascii')
+
+
+def generate_key() -> bytes:
+    """A fresh ``Sec-WebSocket-Key``: 16 bytes from the operating system's random source, in base64."""
+    return b64encode(os.urandom(16))
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The upgrade is accepted.
+
+    :ivar headers: what the 101 response needs, in order.
+    :ivar protocols: the subprotocol selected, as a list of one or none.
+    :ivar extensions: the names of the extensions accepted.
+    """
+
+    headers: list[tuple[str, str]]
+    protocols: list[str]
+    extensions: list[str]
+    status: int = field(default=101, init=False)
+
+    @property
+    def status_line(self) -> str:
+        """``'101 Switching Protocols'``, as WSGI's ``start_response`` takes it."""
+        return _status_line(self.status)
+
+    def build(self) -> bytes:
+        """The response as it is sent; frames follow."""
+        return _build_response(self.status, self.headers)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The upgrade is refused; whatever follows the request on this connection must not be served.
+
+    :ivar status: 400, 403, 405, 414, 426, 431 or 505.
+    :ivar headers: of the response, in order; they describe :attr:`body`.
+    :ivar reason: what was found and what was expected.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    reason: str
+
+    @property
+    def status_line(self) -> str:
+        """Such as ``'400 Bad Request'``, as WSGI's ``start_response`` takes it."""
+        return _status_line(self.status)
+
+    @property
+    def body(self) -> bytes:
+        """The reason as a line of UTF-8."""
+        return _body(self.reason)
+
+    def build(self) -> bytes:
+        """The whole response as it is sent, body included."""
+        return _build_response(self.status, self.headers) + self.body
+
+
+def refuse(status: int, reason: str) -> Refused:
+    """The refusal for an :exc:`~ws4py.exc.HTTPError`'s status and message, or for one of the server's own."""
+    headers = [
+        *_EXPLAINED.get(status, ()),
+        # Who sends Upgrade has to name it among the options of this hop (RFC 9110 section 7.8).
+        ('Connection', 'close, Upgrade' if status == 426 else 'close'),
+        ('Content-Type', 'text/plain; charset=utf-8'),
+        ('Content-Length', str(len(_body(reason)))),
+    ]
+    return Refused(status, headers, reason)
+
+
+def respond(
+    request: Request,
+    protocols: Optional[Collection[str]] = None,
+    extensions: Optional[Collection[str]] = None,
+    version: Collection[int] = WS_VERSION,
+    *,
+    origins: Optional[Collection[str]] = None,
+) -> Union[Accepted, Refused]:
+    """Decide on the upgrade that *request* asks for (section 4.2).
+
+    :param protocols: the subprotocols that the server speaks; the first of the client's list that is among them is
+        selected. Where both sides name some and have none in common, the upgrade is refused.
+    :param extensions: names of the extensions that the *application* itself puts into practice; those that the client
+        offers are accepted, without parameters.
+    :param version: the versions to accept, as 0.x had them; only 13 is spoken, whatever else is named.
+    :param origins: the web origins (``https://example.com``) whose pages may connect, others get 403. None lets the
+        pages of every site in the world connect with the user's cookies. A request without ``Origin`` does
+        not come from a page and is let through.
+    """
+    try:
+        key = _check_request(request, version, origins)
+        selected = _select_protocols(request, protocols or ())
+        accepted = _accept_extensions(request, extensions or ())
+    except HTTPError as error:
+        return refuse(error.status, error.msg)
+    except HandshakeError as error:
+        return refuse(400, error.msg)
+    headers = [('Upgrade', 'websocket'), ('Connection', 'Upgrade'), ('Sec-WebSocket-Accept', accept_key(key))]
+    if selected:
+        headers.append(('Sec-WebSocket-Protocol', selected[0]))
+    if accepted:
+        headers.append(('Sec-WebSocket-Extensions', ', '.join(accepted)))
+    return Accepted(headers, selected, accepted)
+
+
+def request_from_environ(environ: Mapping[str, Any]) -> Request:
+    """The request behind a WSGI environ (PEP 3333).
+
+    The server has joined headers that came twice by a comma, so that two keys are one wrong key.
+
+    :raises HTTPError: 400 a header or the version is malformed, 505 not HTTP/1.x.
+    """
+    headers = Headers()
+    for key, value in environ.items():
+        if key.startswith('HTTP_'):
+            key = key[5:]
+        elif key != 'CONTENT_LENGTH' or not value:
+            continue
+        try:
+            headers.add(key.replace('_', '-').title(), value)
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from None
+    path = environ.get('SCRIPT_NAME', '') + environ.get('PATH_INFO', '')
+    target = quote(path, safe="/!$&'()*+,;=:@~", encoding='latin-1', errors='replace') or '/'
+    if environ.get('QUERY_STRING'):
+        target += f'?{environ["QUERY_STRING"]}'
+    version = parse_version(environ.get('SERVER_PROTOCOL', 'HTTP/1.1'))
+    return Request(environ.get('REQUEST_METHOD', ''), target, version, headers)
+
+
+def check_response(
+    response: Response, key: bytes, protocols: Sequence[str], extensions: Sequence[str]
+) -> tuple[list[bytes], list[bytes]]:
+    """Make sure that the server took the upgrade, and on terms that were offered (section 4.1).
+
+    :param key: the ``Sec-WebSocket-Key`` that was sent.
+    :param protocols: the subprotocols that were offered.
+    :param extensions: the extensions that were offered, with or without parameters.
+    :returns: (subprotocols, extensions) that the server named, as it wrote them. What a client that offered none was
+        given unasked is listed and logged; the caller never applies it.
+    :raises HandshakeError: it did not; the text says what was found and what was expected.
+    """
+    headers = response.headers
+    if response.status != 101:
+        raise HandshakeError(f'the response is {response.status} {show(response.phrase)} (expected 101)')
+    if _elements(headers, 'Upgrade') != ['websocket']:
+        raise HandshakeError(_unexpected(headers, 'Upgrade', "'websocket'"))
+    if 'upgrade' not in _elements(headers, 'Connection'):
+        raise HandshakeError(_unexpected(headers, 'Connection', "'Upgrade'"))
+    expected = accept_key(key)
+    if headers.get_all('Sec-WebSocket-Accept') != [expected]:
+        raise HandshakeError(_unexpected(headers, 'Sec-WebSocket-Accept', repr(expected)))
+
+    lines = headers.get_all('Sec-WebSocket-Protocol')
+    named = parse_token_list(lines)
+    if not protocols:
+        _log_unasked('subprotocols', named)
+    elif len(lines) > 1 or len(named) > 1 or not set(named) <= set(protocols):
+        raise HandshakeError(_unexpected(headers, 'Sec-WebSocket-Protocol', f'one of {list(protocols)}'))
+
+    lines = headers.get_all('Sec-WebSocket-Extensions')
+    given = split_list(lines)
+    names = {name for name, _ in parse_extensions(lines)}
+    if not extensions:
+        _log_unasked('extensions', given)
+    elif not names <= {name for name, _ in parse_extensions(extensions)}:
+        raise HandshakeError(_unexpected(headers, 'Sec-WebSocket-Extensions', f'some of {list(extensions)}'))
+    return [name.encode('latin-1') for name in named], [text.encode('latin-1') for text in given]
+
+
+def _check_request(request: Request, version: Collection[int], origins: Optional[Collection[str]]) -> str:
+    """The key of a request that asks for WebSocket as section 4.2.1 has it."""
+    headers = request.headers
+    if request.method != 'GET':
+        raise HTTPError(405, f'the method is {show(request.method)} (expected GET)')
+    for name, token in (('Upgrade', 'websocket'), ('Connection', 'Upgrade')):
+        if not headers.get(name):
+            raise HTTPError(400, _not_defined(name))
+        if token.lower() not in _elements(headers, name):
+            raise HTTPError(400, _unexpected(headers, name, repr(token)))
+    if request.version < (1, 1):
+        raise HTTPError(505, 'HTTP/1.0 has no WebSocket (expected HTTP/1.1)')
+    if not _HOST.fullmatch(_only(headers, 'Host')):
+        raise HTTPError(400, _unexpected(headers, 'Host', 'a host'))
+    for name in ('Content-Length', 'Transfer-Encoding'):
+        if name in headers:
+            # Its bytes would be taken for frames here, and for something else by a proxy.
+            raise HTTPError(400, _unexpected(headers, name, 'an upgrade without a body'))
+    key = _only(headers, 'Sec-WebSocket-Key')
+    if not _KEY.fullmatch(key):
+        raise HTTPError(400, _unexpected(headers, 'Sec-WebSocket-Key', '16 bytes in base64'))
+    if _only(headers, 'Sec-WebSocket-Version') != _VERSION or int(_VERSION) not in version:
+        raise HTTPError(426, _unexpected(headers, 'Sec-WebSocket-Version', _VERSION))
+    if origins is not None and 'Origin' in headers and _only(headers, 'Origin').lower() not in map(str.lower, origins):
+        raise HTTPError(403, _unexpected(headers, 'Origin', 'an origin that may connect'))
+    return key
+
+
+def _select_protocols(request: Request, spoken: Collection[str]) -> list[str]:
+    offered = parse_token_list(request.headers.get_all('Sec-WebSocket-Protocol'))
+    selected = [name for name in offered if name in spoken][:1]
+    if offered and spoken and not selected:
+        raise HTTPError(400, _unexpected(request.headers, 'Sec-WebSocket-Protocol', f'one of {list(spoken)}'))
+    return selected
+
+
+def _accept_extensions(request: Request, known: Collection[str]) -> list[str]:
+    offered = parse_extensions(request.headers.get_all('Sec-WebSocket-Extensions'))
+    # A client offers one extension several times with different parameters, in the order it likes them best.
+    return [name for name in dict.fromkeys(name for name, _ in offered) if name in known]
+
+
+def _elements(headers: Headers, name: str) -> list[str]:
+    """The elements of a list header in lower case, to be compared as a whole and never as parts of a string."""
+    return [element.lower() for element in split_list(headers.get_all(name))]
+
+
+def _only(headers: Headers, name: str) -> str:
+    """The value of a header that a request has exactly once."""
+    values = headers.get_all(name)
+    if not values:
+        raise HTTPError(400, _not_defined(name))
+    if len(values) > 1:
+        raise HTTPError(400, f'{name} is there {len(values)} times (expected once)')
+    return values[0]
+
+
+def _not_defined(name: str) -> str:
+    # Applications match this text, with the name as it stands in a WSGI environ.
+    return f'Header HTTP_{name.upper().replace("-", "_")} is not defined'
+
+
+def _unexpected(headers: Headers, name: str, expected: str) -> str:
+    values = headers.get_all(name)
+    found = show(', '.join(values)) if values else 'missing'
+    return f'{name} is {found} (expected {expected})'
+
+
+def _log_unasked(kind: str, named: list[str]) -> None:
+    if named:
+        logger.warning('The server named %s that were not offered: %s', kind, show(', '.join(named)))
+
+
+def _status_line(status: int) -> str:
+    return f'{status} {HTTPStatus(status).phrase}'
+
+
+def _body(reason: str) -> bytes:
+    return f'{reason}\n'.encode()
+
+
+def _build_response(status: int, headers: list[tuple[str, str]]) -> bytes:
+    return Response(status, HTTPStatus(status).phrase, (1, 1), Headers(headers)).build()

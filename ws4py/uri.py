@@ -1,0 +1,154 @@
+"""One parsed value for the address of a WebSocket: ws, wss, ws+unix and wss+unix (RFC 6455 section 3).
+
+The clients call :func:`parse` once per connection, any thread may. Addresses come from users, configuration files and
+redirects, so the text is judged here by one strict grammar, not by ``urllib.parse.urlsplit``, which drops line breaks
+without a word and differs between versions of Python. Nothing is resolved and nothing is opened here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from typing import Optional
+from urllib.parse import quote, unquote
+
+__all__ = ['URI', 'parse']
+
+DEFAULT_PORTS = {'ws': 80, 'wss': 443}
+_UNIX_SCHEMES = ('ws+unix', 'wss+unix')
+
+# RFC 3986 appendix B, and section 3.2 for the authority. RFC 6455 has no fragment.
+_URL = re.compile(r'([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)([^?]*)(?:\?(.*))?')
+_AUTHORITY = re.compile(r'(?:([^@]*)@)?(\[[^\[\]@]*\]|[^:\[\]@]*)(?::([^@]*))?')
+_CREDENTIALS = re.compile(r'//.*@')
+_UNSAFE = re.compile(r'[\x00-\x20\x7f-\xa0\\]')
+_CONTROL = re.compile(r'[\x00-\x1f\x7f]')
+_HOST = re.compile(r'[A-Za-z0-9._-]{1,255}')
+_PORT = re.compile(r'[0-9]{1,5}')
+_VISIBLE_ASCII = ''.join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True)
+class URI:
+    """The address of a WebSocket, taken apart; immutable.
+
+    :ivar scheme: ``'ws'``, ``'wss'``, ``'ws+unix'`` or ``'wss+unix'``.
+    :ivar secure: the connection is encrypted.
+    :ivar host: in lower case and ASCII, IPv6 without brackets; ``'localhost'`` for a Unix socket where none is named.
+    :ivar port: None for a Unix socket.
+    :ivar unix_socket_path: path of the Unix socket, else None.
+    :ivar resource: path and query as they are sent, in ASCII, ``'/'`` at least.
+    :ivar username: decoded, or None.
+    :ivar password: decoded, or None; left out of ``repr``.
+    """
+
+    scheme: str
+    secure: bool
+    host: str
+    port: Optional[int]
+    unix_socket_path: Optional[str]
+    resource: str
+    username: Optional[str] = None
+    password: Optional[str] = field(default=None, repr=False)
+
+    @property
+    def host_header(self) -> str:
+        """The value of the ``Host`` header: IPv6 in brackets and without its zone, no port where it is the default."""
+        host = f'[{self.host.partition("%")[0]}]' if ':' in self.host else self.host
+        if self.port is None or self.port == DEFAULT_PORTS.get(self.scheme):
+            return host
+        return f'{host}:{self.port}'
+
+
+def parse(url: str) -> URI:
+    """Take *url* apart.
+
+    ``ws+unix:///tmp/my.sock`` names a Unix socket; its resource is ``/``, with the query of the URL if there is one.
+
+    :raises ValueError: the scheme is unknown, there is no host, the port is none, the URL has a fragment (RFC 6455
+        section 3), or a character that cannot stand in a URL. The text names the fault and the URL, but no password.
+    """
+    try:
+        return _parse(url)
+    except ValueError as error:
+        shown = _CREDENTIALS.sub('//…@', url)
+        raise ValueError(f'{shown!r} is not the URL of a WebSocket: {error}') from None
+
+
+def _parse(url: str) -> URI:
+    _refuse(_UNSAFE, url)
+    if '#' in url:
+        raise ValueError('it has a fragment, which is not allowed (a "#" that belongs to the path is %23)')
+    match = _URL.fullmatch(url)
+    if match is None:
+        raise ValueError('expected ws://host[:port]/path?query')
+    scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4]
+    if scheme not in DEFAULT_PORTS and scheme not in _UNIX_SCHEMES:
+        raise ValueError(f'the scheme is {scheme!r} (expected ws, wss, ws+unix or wss+unix)')
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise ValueError('expected host, host:port or [IPv6]:port behind the "//"')
+    username, password = _parse_userinfo(match[1])
+    socket_path: Optional[str] = None
+    port: Optional[int] = None
+    if scheme in _UNIX_SCHEMES:
+        if match[3]:
+            raise ValueError(f'the port is {match[3]!r}, but a Unix socket has none')
+        if len(path) < 2:
+            raise ValueError(f'it names no Unix socket (expected {scheme}:///path/of/the/socket)')
+        host = _parse_host(match[2] or 'localhost')
+        socket_path, path = unquote(path), '/'
+        _refuse(_CONTROL, socket_path)
+    else:
+        host = _parse_host(match[2])
+        port = _parse_port(match[3]) or DEFAULT_PORTS[scheme]
+    resource = path or '/'
+    if query is not None:
+        resource += f'?{query}'
+    return URI(
+        scheme=scheme,
+        secure=scheme.startswith('wss'),
+        host=host,
+        port=port,
+        unix_socket_path=socket_path,
+        resource=quote(resource, safe=_VISIBLE_ASCII),
+        username=username,
+        password=password,
+    )
+
+
+def _refuse(pattern: re.Pattern[str], text: str) -> None:
+    match = pattern.search(text)
+    if match is not None:
+        raise ValueError(f'it has the character {match[0]!r}')
+
+
+def _parse_userinfo(userinfo: Optional[str]) -> tuple[Optional[str], Optional[str]]:
+    if userinfo is None:
+        return None, None
+    _refuse(_CONTROL, unquote(userinfo))
+    username, colon, password = userinfo.partition(':')
+    return unquote(username), unquote(password) if colon else None
+
+
+def _parse_host(host: str) -> str:
+    if host.startswith('['):
+        # RFC 6874 writes the zone as %25eth0, users write %eth0; an address has no other percent sign.
+        address, percent, zone = host[1:-1].replace('%25', '%').partition('%')
+        return IPv6Address(address).compressed + percent + zone
+    if not host:
+        raise ValueError('it has no host')
+    if not host.isascii() and len(host) <= 255:  # IDNA takes quadratic time on some versions
+        host = host.encode('idna').decode('ascii')
+    if not _HOST.fullmatch(host):
+        raise ValueError(f'the host is {host!r} (expected letters, digits, ".", "-" and "_")')
+    return host.lower()
+
+
+def _parse_port(port: Optional[str]) -> Optional[int]:
+    if not port:  # RFC 3986 section 3.2.3: "host:" is the default port
+        return None
+    if not _PORT.fullmatch(port) or not 0 < int(port) < 65536:
+        raise ValueError(f'the port is {port!r} (expected a number from 1 to 65535)')
+    return int(port)
