@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
 # Where pyenv is, the interpreters that it has installed are found too.
 PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
 
-.PHONY: help demo test test-all lint types modules unit conformance browser docs dist clean
+.PHONY: help demo test test-all lint types modules unit conformance browser soak fuzz bench docs dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -35,13 +35,22 @@ modules: $(VENV)/test  ## each module of the core: all branches run by its own t
 	cd test && ../$(BIN)/python module_coverage.py
 
 unit: $(VENV)/test  ## the tests without other programs
-	$(PYTEST) -k 'not (browser or conformance or interop)'
+	$(PYTEST) -k 'not (browser or conformance or interop or soak)'
 
 conformance: $(VENV)/test  ## Autobahn's cases; writes the table of the documentation
 	cd test && ../$(BIN)/python -m conformance --write ../docs/conformance_table.rst
 
 browser: $(VENV)/test  ## the demo in a headless browser
 	$(PYTEST) -k browser --require=browser
+
+soak: $(VENV)/test  ## 2,000 clients in one manager, with stalled peers among them
+	$(PYTEST) -v -k soak --require=soak
+
+fuzz: $(VENV)/test  ## the property tests of the parser, with 20,000 examples each
+	$(PYTEST) test/test_streaming.py -k PropertyTest --hypothesis-profile=fuzz
+
+bench: $(VENV)/test  ## echoes per second beside those of other libraries
+	$(BIN)/python bench
 
 docs: $(VENV)/docs  ## the documentation, in docs/_build
 	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build

@@ -318,6 +318,28 @@ class Hooks(Case):
                 self.assertTrue(websocket.over.wait(TIMEOUT))
         self.assertIn('LookupError', caught.output[0])
 
+    def test_an_answer_that_breaks_on_the_socket_is_no_fault_of_the_hook(self) -> None:
+        class Answering(Recorder):
+            raises = False
+
+            def received_message(self, message: Any) -> None:
+                self.send(message)
+
+            def unhandled_error(self, error: Exception) -> None:
+                super().unhandled_error(error)
+                if self.raises:
+                    raise error
+
+        for raises in (False, True):
+            with self.subTest(raises=raises), logs() as records:
+                websocket, peer = self.pair(Answering)
+                websocket.raises = raises
+                peer.sock.close()
+                self.assertFalse(websocket.process(frame(OPCODE_TEXT, b'x', masked=True)))
+                self.assertEqual(websocket.calls, [('error', BrokenPipeError)])
+                self.assertEqual(len([record for record in records if record.levelname == 'ERROR']), raises)
+                websocket.terminate()
+
     def test_an_answer_to_a_message_that_was_under_way_while_we_closed(self) -> None:
         class Answering(Recorder):
             def received_message(self, message: Any) -> None:

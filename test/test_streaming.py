@@ -51,7 +51,7 @@ try:
 except ImportError:
     wsaccel = None
 
-PROPERTY = settings(deadline=None, max_examples=150, database=None, suppress_health_check=[HealthCheck.too_slow])
+PROPERTY = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def client() -> Stream:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import queue
 import subprocess
 import sys
 import threading
@@ -90,29 +91,39 @@ class Heap(unittest.TestCase):
         self.assertEqual(self.timers.run_due(), 1)
 
 
+class Crowd(unittest.TestCase):
+    def test_cancelled_timers_do_not_pile_up(self) -> None:
+        heap = Timers()
+        kept = [heap.call_later(3600, lambda: None) for _ in range(10)]
+        for _ in range(20_000):
+            heap.call_later(3600, lambda: None).cancel()
+        self.assertLessEqual(len(heap._heap), timers.CROWD)
+        self.assertLessEqual(set(kept), {entry[2] for entry in heap._heap})
+
+    def test_living_timers_are_all_kept(self) -> None:
+        heap = Timers(clock=lambda: now[0])
+        now = [0.0]
+        called: list[int] = []
+        for at in range(3 * timers.CROWD):
+            heap.call_later(at % 7, lambda at=at: called.append(at))  # type: ignore[misc]
+        now[0] = 10.0
+        self.assertIsNone(heap.run_due())
+        self.assertEqual(called, sorted(range(3 * timers.CROWD), key=lambda at: (at % 7, at)))
+
+
 class Thread(unittest.TestCase):
     def setUp(self) -> None:
         self.timers = TimerThread()
 
-    def tearDown(self) -> None:
-        wait_for(lambda: self.timers._thread is None)
-
-    def test_it_lives_only_while_a_timer_is_set(self) -> None:
+    def test_it_starts_with_the_first_timer(self) -> None:
         self.assertIsNone(self.timers._thread)
+        threads = []
         for _ in range(2):
-            called: list[threading.Thread] = []
-            done = threading.Event()
-
-            def callback(called: list[threading.Thread] = called, done: threading.Event = done) -> None:
-                called.append(threading.current_thread())
-                done.set()
-
-            self.timers.call_later(0.01, callback)
-            self.assertTrue(done.wait(TIMEOUT))
-            self.assertTrue(called[0].daemon)
-            wait_for(lambda: self.timers._thread is None)
-            called[0].join(TIMEOUT)
-            self.assertFalse(called[0].is_alive())
+            called: queue.Queue[threading.Thread] = queue.Queue()
+            self.timers.call_later(0.01, lambda called=called: called.put(threading.current_thread()))  # type: ignore[misc]
+            threads.append(called.get(timeout=TIMEOUT))
+        self.assertTrue(threads[0].daemon)
+        self.assertIs(threads[0], threads[1])
 
     def test_an_earlier_one_is_not_slept_through(self) -> None:
         late = self.timers.call_later(3600, lambda: self.fail('one hour too early'))

@@ -149,11 +149,13 @@ class Attributes(Case):
         websocket.ping('é')
         self.assertEqual(peer.receive(), (PING, b'\xc3\xa9'))
 
-    def test_an_error_is_logged(self) -> None:
+    def test_what_broke_the_connection_is_logged(self) -> None:
         websocket, _ = self.pair(WebSocket)
-        with self.assertLogs('ws4py', 'ERROR') as caught:
-            websocket.unhandled_error(BrokenPipeError('gone'))
-        self.assertIn('BrokenPipeError: gone', caught.output[0])
+        for error, level in ((BrokenPipeError('gone'), 'INFO'), (OSError('strange'), 'ERROR')):
+            with self.assertLogs('ws4py', 'INFO') as caught:
+                websocket.unhandled_error(error)
+            self.assertEqual(caught.records[0].levelname, level)
+            self.assertIn(str(error), caught.output[0])
 
     def test_the_hooks_do_nothing_by_themselves(self) -> None:
         with running(WebSocket) as (websocket, peer):
@@ -493,8 +495,9 @@ class Timeouts(Case):
         self.assertTrue(issubclass(Heartbeat, threading.Thread))
 
     def test_timers_are_shared(self) -> None:
+        before = set(threading.enumerate())
         with running(limited(ping_interval=60)), running(limited(ping_interval=60)):
-            names = [thread.name for thread in threading.enumerate()]
+            names = [thread.name for thread in set(threading.enumerate()) - before]
         self.assertLessEqual(names.count('ws4py timers'), 1)
         self.assertIsInstance(timers.shared, timers.TimerThread)
 
@@ -528,6 +531,16 @@ class Driven(Case):
         self.assertIsNone(websocket.sock.gettimeout())
         websocket.send('x')
         self.assertEqual(peer.receive(), (TEXT, b'x'))
+
+    def test_limits_that_were_replaced_before_it_is_driven(self) -> None:
+        websocket, _ = self.pair()
+        websocket.limits = Limits(message_size=5)
+        websocket.attach(RecordingDriver(), True)
+        self.assertEqual(websocket.stream.limits.message_size, 5)
+        websocket, _ = self.pair()
+        websocket.stream = None  # as a test of an application may leave it
+        websocket.attach(RecordingDriver(), True)
+        self.assertFalse(websocket.once())
 
     def test_a_heartbeat_that_is_no_number(self) -> None:
         websocket, _ = self.pair(heartbeat_freq=mock.MagicMock())

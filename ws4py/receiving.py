@@ -229,7 +229,7 @@ class Receiver(Sender):
                 logger.debug('%s sent something after the close', hook, exc_info=True)
                 return True
             if error is self._broken:  # it sent something, and only let through what the socket said
-                self._eof = True
+                self._eof, self._broken = True, None  # None: the hook may raise it once more
                 self.call(self.unhandled_error, error)
                 return False
             logger.exception('%s raised', hook)

@@ -1,8 +1,8 @@
 """Timers: call something later, without a thread for each.
 
 :class:`Timers` is a heap that somebody's loop runs (the manager does, between two polls). :class:`TimerThread` is one
-that runs itself, in a single daemon thread that exists only while a timer is set: :data:`shared` serves every
-connection that is driven by a blocking ``run()``. Their ``call_later`` has the signature of asyncio's.
+that runs itself, in a single daemon thread that starts with its first timer: :data:`shared` serves every connection
+that is driven by a blocking ``run()``. Their ``call_later`` has the signature of asyncio's.
 
 Callbacks must not block. What they raise is logged. Everything here may be called from any thread.
 """
@@ -20,6 +20,8 @@ from typing import Callable, Optional
 __all__ = ['Timer', 'TimerThread', 'Timers', 'shared']
 
 logger = logging.getLogger('ws4py')
+
+CROWD = 1000
 
 
 class Timer:
@@ -46,11 +48,17 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()  # timers due at the same moment run in the order in which they were set
         self._lock = threading.Lock()
+        self._crowded = CROWD  # entries at which the cancelled ones are thrown out
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
         """Call *callback* in the loop's thread, *delay* seconds from now or a little later."""
         timer = Timer(callback)
         with self._lock:
+            if len(self._heap) >= self._crowded:
+                # Short connections leave many cancelled timers behind, which are not due for long.
+                self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+                heapq.heapify(self._heap)
+                self._crowded = max(CROWD, 2 * len(self._heap))
             heapq.heappush(self._heap, (self._clock() + delay, next(self._order), timer))
         return timer
 
@@ -74,7 +82,7 @@ class Timers:
 
 
 class TimerThread(Timers):
-    """Timers that run in a daemon thread of their own; it starts with the first and ends with the last of them."""
+    """Timers that run in a daemon thread of their own, which starts with the first of them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,13 +104,9 @@ class TimerThread(Timers):
         while True:
             self.run_due()
             with self._changed:
-                # Asked again under the lock, so that a timer set in between is not slept through.
-                wait = self._next()
-                if wait is None:
-                    self._thread = None
-                    return
-                if wait > 0:
-                    self._changed.wait(min(wait, threading.TIMEOUT_MAX))
+                wait = self._next()  # asked again under the lock: a timer set in between is not slept through
+                if wait is None or wait > 0:
+                    self._changed.wait(None if wait is None else min(wait, threading.TIMEOUT_MAX))
 
     def _next(self) -> Optional[float]:
         """Seconds until the next timer that is not cancelled."""

@@ -464,7 +464,6 @@ class PatienceTest(ServerTestCase):
         self.check_echo(server)
         until(lambda: not server._requests)
         self.assertEqual([thread for thread in threading.enumerate() if thread.name == 'WSGIRequest'], [])
-        self.assertEqual(server._upgraded, set())
 
     def test_clients_that_go(self) -> None:
         server = self.serve()

@@ -122,14 +122,8 @@ class WebSocketWSGIApplicationTest(unittest.TestCase):
         self.call(WebSocketWSGIApplication(handler_cls=WebSocket, limits=limits))
         websocket = self.environ.pop('ws4py.websocket')
         self.assertIs(websocket.limits, limits)
-        self.assertIs(websocket.stream.limits, limits)
         self.call(WebSocketWSGIApplication())
         self.assertIs(self.environ['ws4py.websocket'].limits, DEFAULT_LIMITS)
-
-    def test_limits_of_a_handler_without_a_stream(self) -> None:
-        limits = Limits(message_size=5)
-        self.call(WebSocketWSGIApplication(handler_cls=lambda *args: MagicMock(stream=None), limits=limits))
-        self.assertIs(self.environ['ws4py.websocket'].limits, limits)
 
     def test_make_websocket_may_be_overridden(self) -> None:
         class Rooms(WebSocketWSGIApplication):

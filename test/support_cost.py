@@ -1,0 +1,32 @@
+"""Is the cost of something linear in the size of its input? A busy machine must not make it look otherwise.
+
+Four times the input must cost less than eight times the time of this thread's CPU. Something else on the machine may
+spoil one comparison, so several are tried; what is quadratic costs sixteen times as much and fails every one of them.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from typing import Callable
+
+TRIES = 10
+SLACK = 0.001  # seconds; below it the clock is too coarse
+
+
+def is_linear(work: Callable[[int], object], size: int) -> bool:
+    """Whether ``work(4 * size)`` costs less than eight times what ``work(size)`` does."""
+    return any(_cost(work, 4 * size) < 8 * _cost(work, size) + SLACK for _ in range(TRIES))
+
+
+def _cost(work: Callable[[int], object], size: int) -> float:
+    costs = []
+    gc.disable()  # which would look through all that the other tests have left
+    try:
+        for _ in range(3):
+            start = time.thread_time()
+            work(size)
+            costs.append(time.thread_time() - start)
+    finally:
+        gc.enable()
+    return min(costs)
