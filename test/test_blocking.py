@@ -51,6 +51,12 @@ class Waiting(unittest.TestCase):
             del select.poll
             self.check()
 
+    def test_a_socket_that_another_thread_has_closed(self) -> None:
+        self.ours.close()
+        for write in (False, True):
+            with self.subTest(write=write), self.assertRaisesRegex(OSError, 'cannot be waited for'):
+                wait(self.ours, write, timeout=0)
+
     def test_a_closed_socket_has_no_room(self) -> None:
         self.assertFalse(has_room(None))
         self.ours.close()

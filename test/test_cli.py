@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import select
@@ -14,6 +15,7 @@ import threading
 import unittest
 from collections.abc import Iterator
 from typing import Any, Callable
+from unittest.mock import patch
 
 from support_demo import TIMEOUT, Demo, command, end, environment, run, run_text, until
 from support_tls import authority_file, certificate_files, needs_certificates
@@ -372,6 +374,43 @@ class PipeTest(unittest.TestCase):
             assert process.stderr is not None
             errors = process.stderr.read()
             self.assertEqual((process.wait(TIMEOUT), errors), (0, b''))
+
+    def test_ctrl_c_as_soon_as_it_is_connected(self) -> None:
+        shown = threading.Event()
+
+        class Quick(cli.Client):
+            def opened(self) -> None:
+                super().opened()
+                shown.set()
+
+            def connect(self) -> None:
+                super().connect()
+                shown.wait(TIMEOUT)
+                raise KeyboardInterrupt
+
+        previous = signal.getsignal(signal.SIGTERM)
+        self.addCleanup(signal.signal, signal.SIGTERM, previous)
+        ends: list[int] = []
+
+        class Watched(EchoWebSocket):
+            def closed(self, code: int, reason: Any = None) -> None:
+                ends.append(code)
+
+        with serving(Watched) as url, patch.object(cli, 'Client', Quick), patch('sys.stdout', io.StringIO()):
+            self.assertEqual(cli.main([url]), 0)
+            until(lambda: ends == [1001], 'the closing handshake')
+
+    def test_no_standard_output(self) -> None:
+        with serving(EchoWebSocket) as url:
+            done = subprocess.run(
+                ['sh', '-c', 'exec "$@" >&-', 'sh', *command(url)],
+                input=b'hello',
+                stderr=subprocess.PIPE,
+                env=environment(),
+                timeout=TIMEOUT,
+                check=False,
+            )
+        self.assertEqual((done.returncode, done.stderr), (0, b''))
 
     def test_no_standard_input(self) -> None:
         with serving(EchoWebSocket) as url:

@@ -121,7 +121,13 @@ class PageTest(DemoTest):
         self.assertEqual(peer.next(), b'\x00\xff')
 
     def test_the_chat_is_for_its_own_page(self) -> None:
-        for origin in ('http://elsewhere.example', 'null', f'http://127.0.0.1:{self.port + 1}'):
+        for origin in (
+            'http://elsewhere.example',
+            'null',
+            f'http://127.0.0.1:{self.port + 1}',
+            'http://[x',
+            'http://[x]',
+        ):
             with self.subTest(origin), self.assertRaisesRegex(HandshakeError, '403'):
                 self.peer(headers=[('Origin', origin)])
         own = self.peer('Ann', headers=[('Origin', f'http://127.0.0.1:{self.port}')])

@@ -58,6 +58,11 @@ class LimitsTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, 'at least one fragment, not in 0'):
             Limits(fragments=0)
 
+    def test_a_closing_handshake_without_an_end(self) -> None:
+        self.assertEqual(Limits(close_timeout=0).close_timeout, 0)
+        with self.assertRaisesRegex(ValueError, 'close_timeout is a number of seconds, not None'):
+            Limits(close_timeout=None)  # type: ignore[arg-type]
+
     def test_an_unknown_name(self) -> None:
         with self.assertRaises(TypeError):
             Limits(mesage_size=5)  # type: ignore[call-arg]

@@ -379,6 +379,29 @@ class Behaviour:
         self.assertEqual(peer.receive(), (0x81, b'hello'))
         self.assertTrue(self.logged('a broadcast did not reach'))
 
+    def test_a_number_closed_by_other_means_and_used_again(self) -> None:
+        stale, _ = self.connect()
+        fd = stale.sock.fileno()
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        websocket, peer = self.connect(Echo, pair=(_move(ours, fd), theirs))  # which closes what was there
+        self.assertTrue(stale.over.wait(TIMEOUT))
+        self.assert_lives(websocket, peer)
+
+    def test_broadcast_waits_for_nobody_also_by_another_way(self) -> None:
+        class Own(Recorder):
+            def send(self, payload: Any, binary: bool = False) -> None:
+                super().send(payload, binary)
+
+        limits = Limits(write_high_water=1024, write_limit=4 * MIB, send_timeout=TIMEOUT)
+        for make, message in ((Recorder, [b'a', b'b']), (Own, b'ab')):
+            with self.subTest(make):
+                websocket, _ = self.connect(make, limits=limits)
+                websocket.send(bytes(MIB), True)
+                self.manager.broadcast(message, True)
+                self.assertIsNone(websocket._changed, 'it has waited')
+        self.assertFalse(self.manager.in_loop())
+
     # Slow peers
 
     def test_one_stalled_peer_delays_nobody(self) -> None:

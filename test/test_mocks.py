@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import MagicMock, call, patch
 
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, TextMessage
+from ws4py.streaming import Stream
 from ws4py.websocket import EchoWebSocket, Heartbeat, WebSocket
 
 
@@ -78,6 +79,29 @@ class MockSocket(unittest.TestCase):
         self.sock.shutdown.assert_called_once_with(socket.SHUT_RDWR)
         self.sock.close.assert_called_once_with()
         self.assertIsNone(self.ws.sock)
+
+    def test_run_calls_what_was_patched(self) -> None:
+        hooks = {name: MagicMock() for name in ('opened', 'once', 'terminate')}
+        hooks['once'].side_effect = [True, False]
+        self.ws.heartbeat_freq = 2.5
+        with patch('ws4py.websocket.Heartbeat') as heartbeat, patch.multiple(self.ws, **hooks):
+            self.ws.run()
+        self.sock.settimeout.assert_called_once_with(None)
+        heartbeat.assert_called_once_with(self.ws, frequency=2.5)
+        heartbeat.return_value.__enter__.assert_called_once_with()
+        self.assertEqual([hook.call_count for hook in hooks.values()], [1, 2, 1])
+
+    def test_a_write_of_the_applications_own_needs_no_socket(self) -> None:
+        ws, written = WebSocket(None), []
+        with patch.object(ws, '_write', side_effect=written.append):
+            ws.send('hi')
+            ws.close(1001)
+        self.assertEqual(written, [b'\x81\x02hi', b'\x88\x02\x03\xe9'])
+
+    def test_what_can_be_secure(self) -> None:
+        self.assertIs(WebSocket(MagicMock(spec=['recv', '_sslobj']))._is_secure, True)
+        self.assertIs(WebSocket(MagicMock(spec=['recv', '_ssl']))._is_secure, True)
+        self.assertIs(WebSocket(MagicMock(spec=['recv']))._is_secure, False)
 
     def test_addresses(self) -> None:
         self.sock.getsockname.return_value = ('::1', 80, 0, 0)
@@ -164,6 +188,13 @@ class MockStream(unittest.TestCase):
         with patch.multiple(self.ws, stream=self.stream):
             self.assertFalse(self.ws.process(b'unused'))
             self.stream.close.assert_called_once_with(self.stream.closing.code, self.stream.closing.reason)
+
+    def test_a_stream_that_has_only_what_the_class_has(self) -> None:
+        stream = MagicMock(spec=Stream, closing=CloseControlMessage(1000, 'done'), errors=[])
+        with patch.multiple(self.ws, stream=stream, close=self.close):
+            self.assertFalse(self.ws.process(b'unused'))
+        stream.parser.send.assert_called_once_with(b'unused')
+        self.close.assert_called_once_with(1000, b'done')
 
     def test_terminate(self) -> None:
         closed = MagicMock()

@@ -94,6 +94,13 @@ class Writing(Case):
         self.outbox.flush()  # it was said that there is room, and there is none
         self.assertTrue(self.outbox.blocked)
 
+    def test_what_waits_can_be_taken(self) -> None:
+        self.block()
+        waiting = self.outbox.size
+        self.outbox.write(b'last')
+        taken = self.outbox.take()
+        self.assertEqual((len(taken), taken[-4:], self.outbox.size, self.outbox.take()), (waiting + 4, b'last', 0, b''))
+
     def test_small_ones_are_joined_and_large_ones_go_as_they_are(self) -> None:
         self.outbox.cork()
         for _ in range(10):

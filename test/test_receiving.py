@@ -165,6 +165,11 @@ class Once(Case):
 
 
 class Faults(Case):
+    def test_another_thread_ends_it_just_before_the_bytes_are_parsed(self) -> None:
+        websocket, _ = self.pair()
+        websocket.stream.parser.close()  # the last thing that terminate() does
+        self.assertFalse(websocket.process(b'\x81'))
+
     """What the peer does wrong becomes one Close frame, and closed() says the same."""
 
     def check(self, data: bytes, code: int, **limits: int) -> tuple[Any, bytes]:
@@ -189,25 +194,31 @@ class Faults(Case):
         return websocket, payload[2:]
 
     def test_each(self) -> None:
-        for name, data, code in [
-            ('not masked', frame(OPCODE_TEXT, b'x'), 1002),
-            ('not masked and empty', frame(OPCODE_TEXT), 1002),
-            ('a reserved opcode', frame(3, b'', masked=True), 1002),
-            ('a reserved bit', b'\xc1\x80\0\0\0\0', 1002),
-            ('a continuation of nothing', frame(OPCODE_CONTINUATION, b'x', masked=True), 1002),
-            ('a message in a message', frame(OPCODE_TEXT, b'x', fin=False, masked=True) * 2, 1002),
-            ('a control frame in pieces', frame(OPCODE_PING, b'x', fin=False, masked=True), 1002),
-            ('a long control frame', frame(OPCODE_PING, bytes(126), masked=True), 1002),
+        huge = b'\x82\xff' + (1 << 63).to_bytes(8, 'big') + bytes(4)
+        for text, data, code in [
+            ('frame from a client must be masked', frame(OPCODE_TEXT, b'x'), 1002),
+            ('frame from a client must be masked', frame(OPCODE_TEXT), 1002),
+            ('opcode 3 is reserved', frame(3, b'', masked=True), 1002),
+            ('reserved bits 100 are set', b'\xc1\x80\0\0\0\0', 1002),
+            ('continuation frame without a message', frame(OPCODE_CONTINUATION, b'x', masked=True), 1002),
+            ('new message inside a fragmented one', frame(OPCODE_TEXT, b'x', fin=False, masked=True) * 2, 1002),
+            ('(opcode 9) may not be fragmented', frame(OPCODE_PING, b'x', fin=False, masked=True), 1002),
+            ('(opcode 9) of more than 125 bytes', frame(OPCODE_PING, bytes(126), masked=True), 1002),
+            ('length 5 is not in its shortest form', b'\x82\xfe\0\x05' + bytes(9), 1002),
+            (f'length {1 << 63} has its top bit set', huge, 1002),
             ('text that is not UTF-8', frame(OPCODE_TEXT, b'\xff', masked=True), 1007),
-            ('a reason that is not UTF-8', close_frame(1000, b'\xff', masked=True), 1007),
+            ('close reason that is not UTF-8', close_frame(1000, b'\xff', masked=True), 1007),
         ]:
-            with self.subTest(name), logs():
+            with self.subTest(text), logs():
                 _, reason = self.check(data, code)
-                self.assertNotEqual(reason, b'')
+                self.assertIn(text, reason.decode())
 
     def test_over_a_limit(self) -> None:
-        self.check(frame(OPCODE_TEXT, bytes(11), masked=True), 1009, message_size=10)
-        self.check(frame(OPCODE_TEXT, b'', fin=False, masked=True) + frame(0, b'', masked=True), 1009, fragments=1)
+        _, reason = self.check(frame(OPCODE_TEXT, bytes(11), masked=True), 1009, message_size=10)
+        self.assertEqual(reason, b'a message of 11 bytes (at most 10 bytes)')
+        two = frame(OPCODE_TEXT, b'', fin=False, masked=True) + frame(0, b'', masked=True)
+        _, reason = self.check(two, 1009, fragments=1)
+        self.assertEqual(reason, b'a message of 2 fragments (at most 1)')
 
     def test_what_came_before_is_delivered(self) -> None:
         websocket, _ = self.check(frame(OPCODE_TEXT, b'good', masked=True) + frame(OPCODE_TEXT, b'bad'), 1002)
@@ -242,6 +253,8 @@ class Closes(Case):
                 peer.send(8, payload)
                 first, answer = peer.receive()
                 self.assertEqual((first, answer[:2]), (CLOSE, b'\x03\xea'))
+                found = 'a Close frame of one byte' if len(payload) == 1 else f'code {int.from_bytes(payload, "big")} '
+                self.assertIn(found, answer.decode('utf-8', 'replace'))
                 self.assertTrue(peer.at_end())
                 self.assertTrue(websocket.over.wait(TIMEOUT))
                 self.assertEqual(websocket.named('closed'), [('closed', 1002, answer[2:])])

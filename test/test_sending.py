@@ -417,6 +417,63 @@ class Queued(QueuedCase):
         self.assertEqual(driver.watched[-1], (False, False), 'the answer to our Close would not be read')
         self.assertEqual([peer.receive() for _ in range(2)], [(OPCODE_TEXT, b'a'), (CLOSE, b'\x03\xf3')])
 
+    def test_a_message_left_behind_is_whole_or_not_there(self) -> None:
+        websocket, peer, driver = self.make(in_loop=False)
+        gate = Gate('a', 'b', 'c')
+        worker = Worker(lambda: websocket.send(gate))
+        self.assertTrue(gate.begun.wait(TIMEOUT))
+        driver.loop = True
+
+        def raising() -> Iterator[str]:
+            yield from 'de'
+            raise KeyError('mine')
+
+        def sending() -> Iterator[str]:
+            yield from 'fg'
+            websocket.send('inside')
+            yield 'h'
+
+        with self.assertRaises(KeyError):
+            websocket.send(raising())
+        websocket.send(sending())
+        driver.loop = False
+        gate.open.set()
+        worker.outcome()
+        self.assertEqual(
+            [peer.receive() for _ in range(7)],
+            [
+                *[(OPCODE_TEXT, b'a'), (MORE, b'b'), (LAST, b'c'), (TEXT, b'inside')],
+                *[(OPCODE_TEXT, b'f'), (MORE, b'g'), (LAST, b'h')],
+            ],
+        )
+
+    def test_what_waits_behind_a_message_does_not_stand_in_its_way(self) -> None:
+        websocket, peer, _ = self.make(in_loop=False, send_timeout=0.05)
+        gate = Gate('a', 'b', 'c')
+        worker = Worker(lambda: websocket.send(gate))
+        self.assertTrue(gate.begun.wait(TIMEOUT))
+        for _ in range(5):
+            websocket.broadcast(BinaryMessage(bytes(16 * KIB)).single())
+        self.assertGreater(websocket._queued, 64 * KIB)
+        gate.open.set()
+        worker.outcome()
+        frames = self.read(websocket, peer, lambda frame: frame[0] == BINARY)
+        self.assertEqual(frames[:3], [(OPCODE_TEXT, b'a'), (MORE, b'b'), (LAST, b'c')])
+
+    def test_a_close_wakes_who_waits(self) -> None:
+        websocket, _, _ = self.make(in_loop=False, queued=False)
+        gate = Gate('a', 'b', 'c')
+        owner = Worker(lambda: websocket.send(gate))
+        self.assertTrue(gate.begun.wait(TIMEOUT))
+        waiting = Worker(lambda: websocket.send('next'))
+        wait_for(lambda: websocket._changed is not None and websocket._changed._waiters)
+        websocket.close()
+        with self.assertRaisesRegex(RuntimeError, 'close sent'):
+            waiting.outcome()
+        gate.open.set()
+        with self.assertRaises(RuntimeError):
+            owner.outcome()
+
     def test_pings_go_nowhere_when_the_peer_stopped_reading_long_ago(self) -> None:
         websocket, _, _ = self.make(slow_consumer='drop')
         with logs():

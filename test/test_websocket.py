@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
+import sys
 import threading
 import unittest
 import warnings
@@ -11,13 +12,25 @@ import weakref
 from typing import Any
 from unittest import mock
 
-from helpers import TIMEOUT, Peer, Recorder, RecordingDriver, logs, needs_certificates, running, tls_pair, wait_for
+from helpers import (
+    TIMEOUT,
+    Peer,
+    Recorder,
+    RecordingDriver,
+    frame,
+    logs,
+    needs_certificates,
+    running,
+    tls_pair,
+    wait_for,
+)
 
 from ws4py import blocking, timers
 from ws4py.framing import OPCODE_TEXT
 from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PongControlMessage
 from ws4py.state import State
+from ws4py.streaming import Stream
 from ws4py.websocket import EchoWebSocket, Heartbeat, WebSocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
@@ -201,6 +214,43 @@ class Closing(Case):
         self.assertIn('could not be sent', caught.output[0])
         self.assertIs(websocket.state, State.CLOSE_SENT)
 
+    def test_nor_by_a_write_of_the_applications_own(self) -> None:
+        class Own(Recorder):
+            def _write(self, data: bytes) -> None:
+                raise LookupError('own')
+
+        websocket, _ = self.pair(Own)
+        with self.assertLogs('ws4py', 'INFO') as caught:
+            websocket.close()
+        self.assertIn('LookupError: own', caught.output[0])
+        self.assertTrue(websocket.server_terminated)
+
+    def test_a_close_that_makes_no_sense_changes_nothing(self) -> None:
+        websocket, peer = self.pair()
+        driver = RecordingDriver()
+        websocket.attach(driver, True)
+        for code, reason, error in ((1000, object(), TypeError), (1000, '\ud800', ValueError), ('1000', '', TypeError)):
+            with self.subTest(code=code, reason=reason), self.assertRaises(error):
+                websocket.close(code, reason)
+        self.assertEqual((websocket.state, driver.timers), (State.OPEN, []))
+        websocket.close(1000, 'well')
+        self.assertEqual(peer.receive(), (CLOSE, b'\x03\xe8well'))
+
+    def test_two_threads_close_at_once(self) -> None:
+        websocket, peer = self.pair()
+        driver = RecordingDriver()
+        websocket.attach(driver, True)
+        with websocket._lock:
+            other = threading.Thread(target=websocket.close, args=(1001,))
+            other.start()
+            wait_for(lambda: driver.timers)  # it was open when the other one looked
+            websocket.close(1000)
+        other.join(TIMEOUT)
+        peer.sock.setblocking(False)
+        self.assertEqual(peer.receive(), (CLOSE, b'\x03\xe8'))
+        with self.assertRaises(BlockingIOError):
+            peer.receive()
+
     def test_before_the_handshake_there_is_nobody_to_tell(self) -> None:
         websocket, peer = self.pair()
         websocket.state = State.CONNECTING
@@ -362,10 +412,14 @@ class Ending(Case):
             websocket._write(b'x')
 
     def test_a_socket_that_cannot_be_closed(self) -> None:
-        sock = mock.Mock()
-        sock.close.side_effect = OSError()
-        Recorder(sock).terminate()
-        sock.close.assert_called_once_with()
+        for error in (OSError, RuntimeError, AttributeError):
+            sock = mock.Mock()
+            sock.shutdown.side_effect = sock.close.side_effect = error
+            websocket = Recorder(sock)
+            websocket.terminate()
+            sock.shutdown.assert_called_once_with(socket.SHUT_RDWR)
+            sock.close.assert_called_once_with()
+            self.assertIsNone(websocket.sock)
 
     def test_closed_may_begin_again(self) -> None:
         second, peer = socket.socketpair()
@@ -390,6 +444,86 @@ class Ending(Case):
         websocket.send('second')
         self.assertEqual(Peer(peer).receive(), (TEXT, b'second'))
         websocket.terminate()
+
+    def test_a_hook_may_begin_again(self) -> None:
+        """Who has called ``__init__`` drives the new connection: the loop of the last one lets go of it."""
+        second, peer = socket.socketpair()
+        self.addCleanup(second.close)
+        self.addCleanup(peer.close)
+
+        class Again(Recorder):
+            def received_message(self, message: Any) -> None:
+                self.close_connection()
+                Recorder.__init__(self, second)
+
+        with running(Again) as (websocket, first):
+            first.text('again')
+            self.assertTrue(first.at_end())
+            wait_for(lambda: websocket.sock is second)
+        self.assertEqual((websocket.calls, websocket.state), ([], State.OPEN))
+        websocket.terminate()
+
+    def test_a_sender_that_waits_for_room_writes_nothing_behind_a_frame_that_was_cut(self) -> None:
+        ending = threading.Event()
+
+        class Slow(Recorder):
+            limits = Limits(write_high_water=1024)
+
+            def closed(self, code: int, reason: Any = None) -> None:
+                ending.wait(TIMEOUT)
+
+        websocket, _ = self.pair(Slow)
+        websocket.attach(RecordingDriver(in_loop=False), True)
+        websocket.send(bytes(1_000_000), True)
+        errors: list[Exception] = []
+
+        def send() -> None:
+            try:
+                websocket.send('behind')
+            except Exception as error:
+                errors.append(error)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        wait_for(lambda: websocket._changed is not None and websocket._changed._waiters)
+        end = threading.Thread(target=websocket.terminate)
+        end.start()
+        sender.join(TIMEOUT)
+        ending.set()
+        end.join(TIMEOUT)
+        self.assertEqual([type(error).__name__ for error in errors], ['NotOpenError'])
+
+    def test_a_message_in_progress_goes_without_the_garbage_collector(self) -> None:
+        websocket, _ = self.pair()
+        websocket.process(frame(BINARY & 0x0F, bytes(1000), masked=True)[:500])
+        reference = weakref.ref(websocket.stream)
+        gc.disable()
+        try:
+            websocket.terminate()
+            if sys.implementation.name == 'cpython':
+                self.assertIsNone(reference())
+        finally:
+            gc.enable()
+
+    def test_a_foreign_thread_ends_it_while_a_frame_is_parsed(self) -> None:
+        websocket, _ = self.pair()
+
+        class Busy(Stream):
+            def _frames(self) -> Any:
+                yield 2
+                websocket.terminate()
+                yield 2
+
+        websocket.stream = Busy()
+        self.assertTrue(websocket.process(b'\x81'))
+        self.assertIsNone(websocket.stream)
+
+    def test_a_stream_of_another_kind(self) -> None:
+        websocket, _ = self.pair()
+        websocket.stream = mock.Mock(closing=None, spec=['closing'])
+        websocket.terminate()
+        self.assertIsNone(websocket.stream)
+        self.assertEqual(websocket.close_code, 1006)
 
     def test_nothing_is_left_behind(self) -> None:
         with warnings.catch_warnings():
@@ -677,6 +811,35 @@ class OverTLS(Case):
         expected = [bytes([at]) * size for at in range(count)]
         self.assertTrue(received == [expected, expected])
         self.assertEqual((server.close_code, client.close_code), (1000, 1000))
+
+    def test_one_that_is_removed_under_a_peer_that_reads_nothing_can_be_ended(self) -> None:
+        ours, theirs = tls_pair()
+        self.addCleanup(theirs.close)
+        websocket = Recorder(ours)
+        websocket.attach(RecordingDriver(), True)
+        websocket.send(bytes(900_000), True)
+        stuck = threading.Thread(target=websocket.detach, daemon=True)
+        stuck.start()
+        wait_for(lambda: websocket._outbox is None)
+        ending = threading.Thread(target=websocket.terminate, daemon=True)
+        ending.start()
+        for thread in (ending, stuck):
+            thread.join(TIMEOUT)
+            self.assertFalse(thread.is_alive())
+
+    def test_no_two_threads_ask_at_once(self) -> None:
+        ours, theirs = tls_pair()
+        self.addCleanup(theirs.close)
+        websocket = Recorder(ours)
+        websocket.attach(RecordingDriver(), True)
+        asked = threading.Event()
+        with websocket._tls_lock:
+            asking = threading.Thread(target=lambda: websocket.holds_input or asked.set())
+            asking.start()
+            self.assertFalse(asked.wait(0.05))
+        asking.join(TIMEOUT)
+        self.assertTrue(asked.is_set())
+        websocket.terminate()
 
     def test_nothing_goes_out_in_clear_when_it_is_dropped(self) -> None:
         ours, theirs = tls_pair()

@@ -10,6 +10,7 @@ Called by :mod:`ws4py.websocket` from any thread. Real sockets only.
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import ssl
@@ -22,18 +23,24 @@ Buffer = Union[bytes, bytearray, memoryview]
 
 
 def wait(sock: socket.socket, write: bool, timeout: Optional[float]) -> bool:
-    """Wait until *sock* is ready to be read, or to be written; False after *timeout* seconds."""
-    if hasattr(select, 'poll'):  # which has no limit on the descriptor's number
-        poller = select.poll()
-        poller.register(sock, select.POLLOUT if write else select.POLLIN)
-        return bool(poller.poll(None if timeout is None else timeout * 1000))
-    readers, writers = ([], [sock]) if write else ([sock], [])
-    return any(select.select(readers, writers, [], timeout))
+    """Wait until *sock* is ready to be read, or to be written; False after *timeout* seconds.
+
+    :raises OSError: it was closed meanwhile.
+    """
+    try:
+        if hasattr(select, 'poll'):  # which has no limit on the descriptor's number
+            poller = select.poll()
+            poller.register(sock, select.POLLOUT if write else select.POLLIN)
+            return bool(poller.poll(None if timeout is None else timeout * 1000))
+        readers, writers = ([], [sock]) if write else ([sock], [])
+        return any(select.select(readers, writers, [], timeout))
+    except ValueError as error:  # its descriptor is -1 by now
+        raise OSError(errno.EBADF, f'the socket cannot be waited for: {error}') from error
 
 
 def has_room(sock: Optional[socket.socket]) -> bool:
     """True when a small frame can be written to *sock* without waiting for the peer to read."""
-    with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+    with contextlib.suppress(OSError):  # closed meanwhile
         return sock is not None and wait(sock, write=True, timeout=0)
     return False
 

@@ -26,6 +26,7 @@ import ws4py
 from ws4py import demo, uri
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.exc import HandshakeError
+from ws4py.http11 import Headers, build_token_list
 
 __all__ = ['main', 'printable']
 
@@ -39,8 +40,6 @@ _UNPRINTABLE = re.compile(
     '[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
     '\ud800-\udfff\U000e0000-\U000e007f]'
 )
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_HEADER_VALUE = re.compile(r'[\t\x20-\x7e\x80-\xff]*')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
@@ -137,16 +136,18 @@ def _url(text: str) -> str:
 
 
 def _header(text: str) -> tuple[str, str]:
-    name, colon, value = (part.strip(' \t') for part in text.partition(':'))
-    if not colon or not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-        raise argparse.ArgumentTypeError(f'{printable(text)!r} is not NAME:VALUE')
-    return name, value
+    try:
+        name, value = text.split(':', 1)
+        return Headers([(name.strip(' \t'), value)]).items()[0]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{printable(text)!r} is not NAME:VALUE') from None
 
 
 def _token(text: str) -> str:
-    if not _HEADER_NAME.fullmatch(text):  # a subprotocol has the same grammar, RFC 6455 section 4.1
-        raise argparse.ArgumentTypeError(f'{printable(text)!r} is not a token')
-    return text
+    try:
+        return build_token_list([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(printable(str(error))) from None
 
 
 def _port(text: str) -> int:
@@ -205,17 +206,15 @@ def talk(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     except ValueError as error:
         parser.error(printable(str(error)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
-    connected = False
     try:
         client.connect()
-        connected = True
         threading.Thread(target=client.send_lines, daemon=True).start()  # a read from a terminal cannot be called off
         client.wait()
     except (HandshakeError, OSError) as error:
         _say(f'cannot connect to {options.url}: {error}')
         return EXIT_FAILED
     except KeyboardInterrupt:
-        if not connected:
+        if not client.connected:
             _say(f'interrupted while connecting to {options.url}')
             return EXIT_FAILED
         try:
@@ -233,10 +232,12 @@ class Client(WebSocketClient):
     def __init__(self, *args: Any, screen: Screen, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.screen = screen
+        self.connected = False
         self._over = threading.Event()
         self._result: tuple[int, str] = (1006, '')
 
     def opened(self) -> None:
+        self.connected = True  # and so closed() will be called, which wait() waits for
         protocol = ''.join(f', subprotocol {name.decode("latin-1")}' for name in (self.protocols or ())[:1])
         self.screen.note(f'connected to {self.url}{protocol}; Ctrl-D closes')
         self.screen.prompt()
@@ -312,8 +313,8 @@ def _lines(source: Optional[TextIO]) -> Iterator[str]:
 class Screen:
     """Where messages are shown; on a terminal above the line that is being typed. Safe from any thread."""
 
-    def __init__(self, source: Optional[TextIO], out: TextIO) -> None:
-        ansi = out.isatty() and sys.platform != 'win32' and os.environ.get('TERM', 'dumb') != 'dumb'
+    def __init__(self, source: Optional[TextIO], out: Optional[TextIO]) -> None:  # None where it is closed, `… >&-`
+        ansi = out is not None and out.isatty() and sys.platform != 'win32' and os.environ.get('TERM', 'dumb') != 'dumb'
         self._out = out
         self._colours = ansi and not os.environ.get('NO_COLOR')
         self._prompts = ansi and source is not None and source.isatty()
@@ -359,9 +360,10 @@ class Screen:
         return f'\x1b[{colour}m{text}\x1b[0m' if self._colours else text
 
     def _write(self, text: str) -> None:
-        with self._lock:
-            self._out.write(text)
-            self._out.flush()
+        if self._out is not None:
+            with self._lock:
+                self._out.write(text)
+                self._out.flush()
 
 
 def _width(text: str) -> int:

@@ -84,7 +84,7 @@ def check(first: int, length7: Optional[int] = None, length: Optional[int] = Non
     if length7 is None:
         return
     if opcode & 8 and length7 > CONTROL_SIZE:
-        raise FrameTooLargeException(f'a control frame (opcode {opcode}) has at most {CONTROL_SIZE} bytes')
+        raise FrameTooLargeException(f'a control frame (opcode {opcode}) of more than {CONTROL_SIZE} bytes')
     if length is None or length7 <= CONTROL_SIZE:
         return
     if length >= MAX_LENGTH:
@@ -295,6 +295,7 @@ class Frame:
             self._received += piece
             missing -= len(piece)
             if missing:
+                data = piece = b''  # whoever waits for more holds no block
                 data = as_bytes((yield missing))
         self.body = bytes(self._received)
         yield None

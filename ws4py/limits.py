@@ -6,8 +6,8 @@ internet. To change some of them for a handler class::
     class Upload(WebSocket):
         limits = Limits(message_size=256 * 2**20, idle_timeout=60)
 
-Sizes are bytes, times are seconds, None in place of a time means "no bound". Objects are immutable and shared between
-threads.
+Sizes are bytes, times are seconds, None in place of a time means "no bound"; only a closing handshake always has one.
+Objects are immutable and shared between threads.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Limits:
     :ivar write_high_water: bytes waiting to be sent above which nothing more is read from that peer and senders
         in other threads wait.
     :ivar write_limit: bytes waiting to be sent above which ``slow_consumer`` decides.
-    :ivar slow_consumer: ``'disconnect'`` ends the connection, ``'drop'`` drops the message that did not fit.
+    :ivar slow_consumer: ``'disconnect'`` ends the connection, ``'drop'`` drops the message that did not fit; but
+        one that has begun in fragments is sent to its end, however long.
     """
 
     message_size: int = 16 * MIB
@@ -63,6 +64,8 @@ class Limits:
     slow_consumer: str = 'disconnect'
 
     def __post_init__(self) -> None:
+        if not isinstance(self.close_timeout, (int, float)):
+            raise ValueError(f'close_timeout is a number of seconds, not {self.close_timeout!r}')
         if self.fragments < 1:
             raise ValueError(f'a message comes in at least one fragment, not in {self.fragments}')
         if self.slow_consumer not in ('disconnect', 'drop'):

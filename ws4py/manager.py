@@ -244,6 +244,7 @@ class WebSocketManager(threading.Thread):
         self._doomed: deque[Any] = deque()  # to be ended by the loop
         self._eager: deque[Any] = deque()  # which may hold bytes that no poller sees
         self._clock = Timers()
+        self._hurry = threading.local()  # .on is True in a thread that broadcasts, also through a send() of its own
         self._stopping = False
         self._pid = os.getpid()
         self._wake_reader: Optional[socket.socket] = None
@@ -285,7 +286,7 @@ class WebSocketManager(threading.Thread):
             fd = -1 if websocket.sock is None else websocket.sock.fileno()
             if fd == -1:
                 raise ValueError(f'the socket of {websocket!r} is closed')
-            self._evict(fd)
+            self._evict(fd, websocket.sock)
             self._websockets[fd] = websocket
             self._fds[websocket] = fd
             self._opening.add(websocket)
@@ -299,10 +300,13 @@ class WebSocketManager(threading.Thread):
         finally:
             self._opened(websocket, fd, going)
 
-    def _evict(self, fd: int) -> None:
-        """There is a new socket with this number: the one that had it was closed behind our back."""
+    def _evict(self, fd: int, new: Any) -> None:
+        """There is a *new* socket with this number: the one that had it was closed behind our back."""
         stale = self._websockets.get(fd)
         if stale is not None:
+            old = stale.sock
+            if isinstance(old, socket.socket) and old is not new and old.fileno() == fd:
+                old.detach()  # it was not closed by its own close(): it must not shut down the new one
             self.forget(stale)
             self._doomed.append(stale)
 
@@ -341,6 +345,13 @@ class WebSocketManager(threading.Thread):
         :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
         """
         self._check_process()
+        hurried, self._hurry.on = getattr(self._hurry, 'on', False), True
+        try:
+            self._broadcast(message, binary)
+        finally:
+            self._hurry.on = hurried
+
+    def _broadcast(self, message: Union[Payload, Message, Iterable[Payload]], binary: bool) -> None:
         whole: Optional[Message] = None
         if isinstance(message, (str, bytes, bytearray, memoryview)):
             whole = BinaryMessage(message) if binary and not isinstance(message, str) else TextMessage(message)
@@ -408,8 +419,8 @@ class WebSocketManager(threading.Thread):
                 self.poller.unregister(fd)
 
     def in_loop(self) -> bool:
-        """True in the thread of the loop, or when no loop is there to wait for."""
-        return self.ident == threading.get_ident() or not self.is_alive()
+        """True in the thread of the loop and in one that broadcasts, or when no loop is there to wait for."""
+        return self.ident == threading.get_ident() or getattr(self._hurry, 'on', False) or not self.is_alive()
 
     # The loop
 
@@ -451,7 +462,7 @@ class WebSocketManager(threading.Thread):
             for end in (self._wake_reader, self._wake_writer):
                 end.setblocking(False)
             with self._table:
-                self._evict(self._wake_reader.fileno())
+                self._evict(self._wake_reader.fileno(), self._wake_reader)
                 self.poller.register(self._wake_reader.fileno())
                 self.running = not self._stopping
             while self.running:

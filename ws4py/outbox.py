@@ -88,6 +88,13 @@ class Outbox:
                 self.blocked = True
                 return
 
+    def take(self) -> bytes:
+        """All that waits, for who sends it by other means; nothing waits any more."""
+        data = b''.join(self._chunks)
+        self._chunks.clear()
+        self.size = 0
+        return data
+
     def _next(self) -> Buffer:
         """The next bytes to offer: a large chunk as it is, small ones joined."""
         data = self._chunks.popleft()

@@ -125,7 +125,13 @@ class Receiver(Sender):
         """True when bytes wait above the socket, where no poller sees them, and the peer reads what we answer."""
         if self.watched[1]:
             return False
-        return self._held or bool(self.buf) or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0)
+        if self._held or self.buf:
+            return True
+        sock = self.sock
+        if not isinstance(sock, ssl.SSLSocket):
+            return False
+        with self._tls_lock:
+            return sock.pending() > 0
 
     def process(self, data: bytes) -> bool:
         """Send *data* through the stream and act on what comes out of it.
@@ -141,7 +147,10 @@ class Receiver(Sender):
                 stream = self.stream
                 if stream is None or self._dropped:  # a hook, or another thread, has ended the connection
                     return False
-                wanted = stream.parser.send(data)
+                try:
+                    wanted = stream.parser.send(data)
+                except StopIteration:  # another thread has ended it at this very moment
+                    return False
                 more = type(wanted) is int and wanted == 0
                 if more and outbox is not None and not corked:
                     corked = True

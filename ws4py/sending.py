@@ -54,7 +54,7 @@ class Driver(Protocol):
         """The connection ends, its descriptor is about to be closed."""
 
     def in_loop(self) -> bool:
-        """True in the thread of the loop, which must never wait for a peer."""
+        """True in a thread that must never wait for a peer: that of the loop, or one in the middle of a broadcast."""
 
 
 class Sender:
@@ -97,7 +97,7 @@ class Sender:
         self._send_data_frame(message.single(mask=mask))
 
     def _send_data_frame(self, frame: bytes, wait: bool = True) -> None:
-        """Send a frame that is a whole data message.
+        """Send a frame that is a whole data message, or all the frames of one.
 
         :param wait: False for a caller that goes on rather than wait for this peer.
         """
@@ -106,7 +106,9 @@ class Sender:
             if self._outbox is not None and not self._admit(len(frame), wait):
                 return
             if self._owner is not None and not self._await_turn(wait):
-                self._defer((frame,))
+                self._deferred.append(frame)
+                self._deferred_size += len(frame)
+                self._outbox_changed()
                 return
             self._check_open()
             self._write(frame)
@@ -118,10 +120,12 @@ class Sender:
         """
         with self._lock:
             self._check_open()
-            if self._owner is not None and not self._await_turn():
-                self._defer(_fragments(build, chunks, mask))
-                return
-            self._owner = threading.get_ident()
+            turn = self._owner is None or self._await_turn()
+            if turn:
+                self._owner = threading.get_ident()
+        if not turn:  # as one block, and only when all of it is there: the generator may raise, or send by itself
+            self._send_data_frame(b''.join(_fragments(build, chunks, mask)), wait=False)
+            return
         begun = False
         try:
             for frame in _fragments(build, chunks, mask):
@@ -145,13 +149,6 @@ class Sender:
                     for frame in deferred:
                         self._write(frame)
                 self._outbox_changed()
-
-    def _defer(self, frames: Iterable[bytes]) -> None:
-        """Keep data frames for when the message in progress is complete."""
-        for frame in frames:
-            self._deferred.append(frame)
-            self._deferred_size += len(frame)
-        self._outbox_changed()
 
     def broadcast(self, frame: bytes) -> None:
         """Send a frame that was built for many, and never wait for this peer; called by the driver."""
@@ -206,18 +203,26 @@ class Sender:
         assert self._driver is not None
         if self._queued <= limits.write_high_water:
             return True
+        # What was left behind a message in progress goes when that is complete: it does not stand in its way.
+        inside = self._owner == threading.get_ident()
+
+        def ahead() -> int:
+            return self._queued - (self._deferred_size if inside else 0)
+
+        if ahead() <= limits.write_high_water:
+            return True
         if wait and not self._driver.in_loop():
             room = self._condition().wait_for(
-                lambda: self._queued <= limits.write_high_water or self._dropped or self.state is not State.OPEN,
+                lambda: ahead() <= limits.write_high_water or self._dropped or self.state is not State.OPEN,
                 limits.send_timeout,
             )
             if not room:
-                raise TimeoutError(f'the peer took nothing for {limits.send_timeout} s, {self._queued} bytes wait')
+                raise TimeoutError(f'the peer took nothing for {limits.send_timeout} s, {ahead()} bytes wait')
             self._check_open()
             return True
-        if self._queued + size <= limits.write_limit:
+        if ahead() + size <= limits.write_limit:
             return True
-        text = f'slow consumer: {self._queued} bytes wait'
+        text = f'slow consumer: {ahead()} bytes wait'
         if limits.slow_consumer == 'drop':
             logger.info('%s, a message of %d bytes is dropped', text, size)
         else:
@@ -253,7 +258,7 @@ class Sender:
         if self._outbox is None or self._driver is None:
             return  # ended meanwhile
         full = self._queued > self.limits.write_high_water
-        if not full:
+        if self._outbox.size <= self.limits.write_high_water:
             self._notify()
         if self.watched != (self._outbox.blocked, full):
             self.watched = (self._outbox.blocked, full)

@@ -20,6 +20,7 @@ the methods that make messages are pure.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from typing import Optional, Union
 
@@ -104,9 +105,13 @@ class Stream:
         self._size = 0  # bytes announced for it so far
         self._fragments = 0
         self._validator: Optional[Utf8Validator] = None
-        #: The generator to send received bytes into, primed; ``next()`` asks again without giving any.
-        self.parser: Parser = self.receiver()
-        next(self.parser)
+        self._parser: Parser = self.receiver()
+        next(self._parser)
+
+    @property
+    def parser(self) -> Parser:
+        """The generator to send received bytes into, primed; ``next()`` asks again without giving any."""
+        return self._parser
 
     # What this endpoint sends
 
@@ -184,25 +189,25 @@ class Stream:
         :returns: whether an event is ready, the last block and the position in it behind the frame.
         """
         frame = Frame()
-        parser = frame.parser
-        wanted = next(parser)
         begun = False
-        while wanted is not None:
-            if position == len(data):
-                data = b''
-                data, position = as_bytes((yield wanted)), 0
-            piece = data[position : position + wanted]
-            position += len(piece)
-            wanted = parser.send(piece)
-            if not frame.header_complete:
-                continue
-            if not begun:
-                check_masking(frame.masked, self.expect_masking)
+        with contextlib.closing(frame.parser) as parser:  # frame and parser refer to each other until it is closed
+            wanted = next(parser)
+            while wanted is not None:
+                if position == len(data):
+                    data = piece = b''
+                    data, position = as_bytes((yield wanted)), 0
+                piece = data[position : position + wanted]
+                position += len(piece)
+                wanted = parser.send(piece)
+                if not frame.header_complete:
+                    continue
+                if not begun:
+                    check_masking(frame.masked, self.expect_masking)
+                    if not frame.first & CONTROL:
+                        self._begin(frame.first, frame.payload_length)
+                    begun = True
                 if not frame.first & CONTROL:
-                    self._begin(frame.first, frame.payload_length)
-                begun = True
-            if not frame.first & CONTROL:
-                self._add(frame.take())
+                    self._add(frame.take())
         if frame.first & CONTROL:
             return self._control(frame.first & OPCODE, frame.unmask(frame.body)), data, position
         return self._end(frame.first), data, position
@@ -239,9 +244,9 @@ class Stream:
         self._size += length
         self._fragments += 1
         if self._size > self.limits.message_size:
-            raise LimitExceededException(f'a message of over {self.limits.message_size} bytes')
+            raise LimitExceededException(f'a message of {self._size} bytes (at most {self.limits.message_size} bytes)')
         if self._fragments > self.limits.fragments:
-            raise LimitExceededException(f'a message of over {self.limits.fragments} fragments')
+            raise LimitExceededException(f'a message of {self._fragments} fragments (at most {self.limits.fragments})')
         if self._partial is None:
             self._validator = _Validator() if opcode == OPCODE_TEXT else None
             self._partial = TextMessage() if opcode == OPCODE_TEXT else BinaryMessage()

@@ -16,6 +16,7 @@ This module does no handshake and opens no socket.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -179,7 +180,8 @@ class WebSocket(Receiver):
         """Send a message.
 
         In a blocking loop it is on the wire when this returns. Under a manager what the socket does not take at once
-        is queued; a sender in another thread than the manager's waits while the queue is full.
+        is queued; a sender in another thread than the manager's waits while the queue is full. Hold no lock meanwhile
+        that a hook takes too: the manager's thread, which alone could make room, would wait for it.
 
         :param payload: text or bytes (one frame), an iterable of them (a frame each, RFC 6455 section 5.4), or a
             :class:`~ws4py.messaging.Message`, sent as what it is.
@@ -224,26 +226,31 @@ class WebSocket(Receiver):
 
         :param code: 1000-1003, 1007-1014 or 3000-4999; another one goes out as 1000, with a warning.
         :param reason: text or UTF-8 bytes; what is over 123 bytes is cut.
+        :raises TypeError, ValueError: a code or a reason of another type; nothing has been sent.
         """
         if self.state is State.CONNECTING:
             self.close_connection()
             return
-        if self.state not in SENT:
-            self._limit_closing()  # before the lock, which a sender holds for as long as the peer reads nothing
+        stream = self.stream
+        if stream is None or self.state in SENT:
+            return
+        if self.state is State.CLOSE_RECEIVED and code == closecode.NO_STATUS_RECEIVED:
+            reason = ''  # the answer to an empty Close is an empty one
+        elif isinstance(code, int) and not closecode.is_sendable(code):
+            logger.warning('close code %s may not be sent, 1000 goes out instead', code)
+            code = closecode.NORMAL_CLOSURE
+        frame = stream.close(code, reason).single(mask=stream.always_mask)  # which raises before anything has changed
+        self._limit_closing()  # before the lock, which a sender holds for as long as the peer reads nothing
         with self._lock:
             if self.stream is None or self.state in SENT:
                 return
-            if self.state is State.CLOSE_RECEIVED and code == closecode.NO_STATUS_RECEIVED:
-                reason = ''  # the answer to an empty Close is an empty one
-            elif isinstance(code, int) and not closecode.is_sendable(code):
-                logger.warning('close code %s may not be sent, 1000 goes out instead', code)
-                code = closecode.NORMAL_CLOSURE
             try:
-                self._write(self.stream.close(code, reason).single(mask=self.stream.always_mask))
-            except (OSError, RuntimeError):
+                self._write(frame)
+            except Exception:  # an overridden _write() may raise what it likes
                 logger.info('the Close frame could not be sent', exc_info=True)
             finally:
                 self.state = after(self.state, Event.SENT)
+                self._notify()  # who waits to send a message need not wait any longer
         self._limit_closing()  # for the case that it is driven only since a moment ago
 
     def _limit_closing(self) -> None:
@@ -287,7 +294,7 @@ class WebSocket(Receiver):
                 sock = self.sock
                 if sock is not None:
                     sock.shutdown(how)
-        except OSError:
+        except Exception:  # whatever has the methods of a socket may raise what it likes
             logger.debug('the connection was gone already', exc_info=True)
             return False
         return True
@@ -305,13 +312,18 @@ class WebSocket(Receiver):
             if self._outbox is not None:
                 self._outbox.write(data)
                 self._outbox_changed()
-            elif isinstance(sock, ssl.SSLSocket):
-                blocking.sendall_tls(sock, data, self._tls_lock)
             else:
-                sock.sendall(data)
+                self._sendall(sock, data)
         except OSError as error:
             self._broken = error
             raise
+
+    def _sendall(self, sock: Any, data: bytes) -> None:
+        """Write all of *data* to a socket without an outbox, however long that takes."""
+        if isinstance(sock, ssl.SSLSocket):
+            blocking.sendall_tls(sock, data, self._tls_lock)
+        else:
+            sock.sendall(data)
 
     # For timers, which must not wait for a peer
 
@@ -353,17 +365,19 @@ class WebSocket(Receiver):
         """
         if self._ended:
             return
+        lock = self._lock
         try:
             self.sock.settimeout(self.sock_timeout)
             self._start(timers.shared.call_later)
             with Heartbeat(self, frequency=self.heartbeat_freq):
                 if self.call(self.opened):
-                    while self.once():
+                    while self._lock is lock and self.once():
                         pass
                 while self.lingers and self.discard():
                     pass
         finally:
-            self.terminate()
+            if self._lock is lock:  # else a hook, or another thread, has called __init__ to connect again
+                self.terminate()
 
     def _start(self, call_later: Callable[[float, Callable[[], None]], Any], heartbeat: Optional[float] = None) -> None:
         """Set the timers that run while the connection is open."""
@@ -399,12 +413,16 @@ class WebSocket(Receiver):
             if driver is not None:
                 driver.forget(self)
             if outbox is not None:
+                waiting = outbox.size
                 try:
-                    if not self._ended:
+                    if self._ended:
+                        outbox.flush()
+                    else:
                         outbox.sock.setblocking(True)
-                    outbox.flush()
+                        self._sendall(outbox.sock, outbox.take())
+                        outbox.sock.setblocking(True)  # which a write to a TLS socket undoes
                 except OSError:
-                    logger.info('%d bytes could not be sent any more', outbox.size, exc_info=True)
+                    logger.info('of %d bytes that waited some could not be sent', waiting, exc_info=True)
             self._notify()
 
     @property
@@ -438,6 +456,7 @@ class WebSocket(Receiver):
                 self._shut_down(socket.SHUT_RDWR)  # a sender whose peer does not read must not keep us
             lock.acquire()
         try:
+            self._dropped = True  # a sender that waited for room must not write behind a frame that was cut
             self.detach()
         finally:
             lock.release()
@@ -470,7 +489,11 @@ class WebSocket(Receiver):
             self.state = after(self.state, Event.ENDED)
             self._notify()  # nobody needs to wait for his turn any more
         self.close_connection()
-        self.stream = self.environ = self._broken = None
+        stream, self.stream = self.stream, None
+        self.environ = self._broken = None
+        if isinstance(stream, Stream):
+            with contextlib.suppress(ValueError):  # another thread is in it just now
+                stream.parser.close()  # the two refer to each other: let go of a message in progress without the gc
 
     def close_connection(self) -> None:
         """Shut the socket down and close it. Errors are of no interest any more."""
@@ -479,7 +502,7 @@ class WebSocket(Receiver):
         if sock is not None:
             try:
                 sock.close()
-            except OSError:
+            except Exception:  # as above
                 logger.debug('the connection was gone already', exc_info=True)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Callable, Optional
 from unittest.mock import MagicMock, patch
 
 import support_tls
+from helpers import RecordingDriver
 from support_sockets import ScriptedServer, read_request, response_to, say, until
 from support_tls import needs_certificates
 
@@ -135,6 +136,20 @@ class ConstructorTest(ClientTestCase):
         client.connect()
         self.assertEqual((client.oks, client.protocols), (1, []))
 
+    def test_again_lets_go_of_a_connection_that_is_driven(self) -> None:
+        server = self.serve(say())
+        client = self.make(f'ws://127.0.0.1:{server.port}/', limits=Limits(ping_interval=60, close_timeout=60))
+        client.connect()
+        driver = RecordingDriver()
+        client.attach(driver, queued=True)
+        client.close()
+        self.assertEqual(len(driver.timers), 2)
+        first = client.sock
+        client.__init__(f'ws://127.0.0.1:{server.port}/')  # type: ignore[misc]
+        self.assertEqual((driver.timers, driver.forgotten, first.fileno()), ([], [client], -1))
+        client.connect()
+        self.assertEqual((client.oks, client.end, client.state), (1, None, State.OPEN))
+
     def test_limits_are_those_of_the_class_unless_given(self) -> None:
         class Small(Client):
             limits = Limits(message_size=10)
@@ -210,10 +225,16 @@ class RequestTest(ClientTestCase):
 
     def test_own_headers(self) -> None:
         client = self.make(
-            'ws://a.test/', headers=[('Host', 'b.test'), ('X-Number', 5), ('Cookie', 'a'), ('Cookie', 'b')]
+            'ws://a.test/',
+            headers=[('Host', 'b.test'), ('X-Number', 5), ('Cookie', 'a'), ('Cookie', 'b'), (b'X-Bytes', b'\xe9')],
         )
         self.assertEqual(client.handshake_request.count(b'Host: '), 1)
-        for line in (b'\r\nHost: b.test\r\n', b'\r\nX-Number: 5\r\n', b'\r\nCookie: a\r\nCookie: b\r\n'):
+        for line in (
+            b'\r\nHost: b.test\r\n',
+            b'\r\nX-Number: 5\r\n',
+            b'\r\nX-Bytes: \xe9\r\n',
+            b'\r\nCookie: a\r\nCookie: b\r\n',
+        ):
             self.assertIn(line, client.handshake_request)
 
     def test_user_of_the_url(self) -> None:
@@ -481,8 +502,16 @@ class ConnectTest(ClientTestCase):
             client.connect()
         self.assertIsNone(client.sock)
         client.close()  # of no effect
-        with self.assertRaisesRegex(RuntimeError, 'no socket any more, call __init__ again'):
+        with self.assertRaisesRegex(RuntimeError, 'is closed, call __init__ again'):
             client.connect()
+
+    def test_twice(self) -> None:
+        client = self.connect_to(say())
+        sock = client.sock
+        with self.assertRaisesRegex(RuntimeError, 'is open, call __init__ again'):
+            client.connect()
+        self.assertIs(client.sock, sock)
+        self.assertEqual((client.state, client.oks), (State.OPEN, 1))
 
     def test_connect_timeout(self) -> None:
         # The queue of a listening socket that nobody accepts from fills up, then connecting takes for ever.
@@ -719,6 +748,26 @@ class TLSTest(ClientTestCase):
             self.assertLess(time.monotonic() - begin, 5)
             self.assertIsNone(client.sock)
             stop.set()
+
+    def test_request_that_nobody_reads(self) -> None:
+        stop = threading.Event()
+        self.addCleanup(stop.set)
+
+        def script(sock: socket.socket) -> None:
+            with support_tls.server_context().wrap_socket(sock, server_side=True):
+                stop.wait(10)
+
+        client = self.make(
+            f'wss://127.0.0.1:{self.serve(script).port}/',
+            ssl_options={'ca_certs': support_tls.authority_file()},
+            headers=[('X', 'a' * 2**24)],
+            limits=Limits(handshake_timeout=0.5),
+        )
+        begin = time.monotonic()
+        with self.assertRaises(HandshakeError):
+            client.connect()
+        self.assertLess(time.monotonic() - begin, 5)
+        self.assertIsNone(client.sock)
 
     def test_no_tls_there(self) -> None:
         client = self.make(f'wss://127.0.0.1:{self.serve(say(b"HTTP/1.1 400 Bad Request")).port}/', limits=SHORT)

@@ -12,7 +12,7 @@ import unittest
 from typing import Any
 from unittest.mock import MagicMock, patch
 
-from support_sockets import TIMEOUT, ScriptedServer, read_request, response_to, say
+from support_sockets import TIMEOUT, ScriptedServer, read_request, response_to, say, until
 
 from ws4py.client import threadedclient
 from ws4py.client.threadedclient import WebSocketClient
@@ -156,6 +156,41 @@ class ThreadedClientTest(unittest.TestCase):
                 client = self.connect(say(lambda request: response_to(request) + b'\x88\x02\x03\xe8'), cls=Persistent)
                 client.run_forever()
                 self.assertEqual(log, ['opened', (1000, True)] * 3)
+
+    def test_again_while_it_is_connected(self) -> None:
+        for close_first in (False, True):
+            client = self.connect()
+            for _ in range(10):
+                if close_first:
+                    client.close()
+                client.__init__(client.url)
+                client.connect()
+            client.send('end')
+            client.run_forever()
+            # Before that may stand the closed() of one that had ended by itself when it was constructed again.
+            self.assertEqual(client.log[-3:], ['opened', 'end', (1000, b'done')])
+
+    def test_again_in_received_message(self) -> None:
+        log: list[Any] = []
+
+        class Persistent(WebSocketClient):
+            def received_message(self, message: Any) -> None:
+                log.append(str(message))
+                if len(log) < 3:
+                    self.__init__(self.url)  # type: ignore[misc]
+                    self.connect()
+                    self.send('again')
+                else:
+                    self.close()
+
+            def closed(self, code: int, reason: Any = None) -> None:
+                log.append(code)
+
+        client = self.connect(cls=Persistent)
+        client.send('first')
+        until(lambda: 1000 in log)
+        client.run_forever()
+        self.assertEqual(log, ['first', 'again', 'again', 1000])
 
     def test_the_close_timer_of_the_last_connection_does_not_end_the_next(self) -> None:
         limits = Limits(close_timeout=0.05)

@@ -38,6 +38,11 @@ from ws4py.server.wsgirefserver import (
 )
 from ws4py.websocket import EchoWebSocket, WebSocket
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 SHORT = Limits(handshake_timeout=0.3, close_timeout=2)
 HELLO = b'\x81\x85\0\0\0\0hello'
 ECHO = b'\x81\x05hello'
@@ -331,6 +336,22 @@ class RefusalTest(ServerTestCase):
                 self.check(server, request, status, *texts)
         self.check_echo(server)
 
+    def test_by_number(self) -> None:
+        class Small(WSGIServer):
+            max_websockets = 1
+
+        server = self.serve(cls=Small)
+        sock, head = self.upgrade(server)
+        self.assertIn(b' 101 ', head)
+        until(lambda: server.manager is not None and len(server.manager) == 1)
+        answer = self.ask(server, upgrade_request())
+        self.assertTrue(answer.startswith(b'HTTP/1.1 503 '), answer)
+        self.assertTrue(answer.endswith(b'\r\n\r\nall of the 1 websockets are in use\n'), answer)
+        self.assertIn(b' 405 ', self.ask(server, b'POST / HTTP/1.1\r\nHost: a\r\n\r\n'))  # others are still answered
+        sock.close()
+        until(lambda: not len(server.manager))
+        self.assertIn(b' 101 ', self.upgrade(server)[1])
+
     def test_bytes_behind_a_refused_upgrade_are_no_request(self) -> None:
         answer = self.ask(self.serve(), upgrade_request(leave_out='Sec-WebSocket-Key') + b'GET /admin HTTP/1.1\r\n\r\n')
         self.assertEqual(answer.count(b'HTTP/1.1'), 1)
@@ -430,6 +451,39 @@ class PatienceTest(ServerTestCase):
         self.assertTrue(read_all(first).endswith(b'GET|/a||'))
         self.assertTrue(read_all(second).endswith(b'GET|/a||'))
         self.assertTrue(self.ask(server, request).endswith(b'GET|/a||'))
+
+    @unittest.skipIf(resource is None, 'no limit on descriptors can be set')
+    def test_no_descriptor_to_be_had(self) -> None:
+        server = self.serve()
+        sock = self.dial(server)
+        self.assertEqual(self.ask(server, b'\r\n\r\n')[9:12], b'400')  # every import has been made
+        waiting = socket.socket()
+        self.addCleanup(waiting.close)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        times: list[float] = []
+
+        def count(record: logging.LogRecord) -> bool:
+            if 'No connection can be accepted' in record.getMessage():
+                times.append(time.monotonic())
+            return True
+
+        logger = logging.getLogger('ws4py')
+        logger.addFilter(count)
+        self.addCleanup(logger.removeFilter, count)
+        with patch.object(wsgirefserver, 'PAUSE', 0.1):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (4, limits[1]))
+            try:
+                waiting.connect(server.server_address)
+                until(lambda: len(times) > 2)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        self.assertGreaterEqual(times[2] - times[0], 0.19)  # the loop has not spun
+        for client in (sock, waiting):
+            client.settimeout(TIMEOUT)
+            client.sendall(upgrade_request() + HELLO)
+            data = b''
+            while not data.endswith(ECHO):
+                data += client.recv(4096)
 
     def test_no_thread_to_be_had(self) -> None:
         server = self.serve()

@@ -23,7 +23,7 @@ from typing import Any, Optional, Union
 from ws4py import WS_VERSION
 from ws4py.exc import HandshakeError
 from ws4py.handshake import check_response, generate_key
-from ws4py.http11 import Headers, Request, Response, build_token_list
+from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
 from ws4py.opening import Deadline, read_head
 from ws4py.state import Event, State, after
@@ -95,11 +95,20 @@ class WebSocketBaseClient(WebSocket):
         self.protocols, self.extensions = list(protocols or ()), list(extensions or ())
         self._build_request(self._computed_headers())  # says what cannot be sent while there is no socket yet
         if self.__dict__.get('sock') is not None:  # called again while the last connection is still there
-            self.close_connection()
+            self._abandon()
         super().__init__(
             self._first_socket(), protocols=self.protocols, extensions=self.extensions, heartbeat_freq=heartbeat_freq
         )
         self.state = State.CONNECTING
+
+    def _abandon(self) -> None:
+        """Let go of the last connection, with its timers and whoever drives it; its closed() is not called (again)."""
+        self._ended = True
+        timer, self._close_timer = self._close_timer, None
+        if timer is not None:
+            timer.cancel()
+        self.detach()
+        self.close_connection()
 
     # ---- the request -------------------------------------------------------------------------------------------------
 
@@ -130,7 +139,7 @@ class WebSocketBaseClient(WebSocket):
         if self._uri.username is not None:
             credentials = f'{self._uri.username}:{self._uri.password or ""}'.encode()
             computed.append(('Authorization', 'Basic ' + base64.b64encode(credentials).decode('ascii')))
-        extra = [(str(name), str(value)) for name, value in self.extra_headers]
+        extra = [(_text(name), _text(value)) for name, value in self.extra_headers]
         hidden = {name.lower() for name, _ in extra} | {name.lower() for name in self.exclude_headers}
         return [header for header in computed if header[0].lower() not in hidden] + extra
 
@@ -157,9 +166,10 @@ class WebSocketBaseClient(WebSocket):
         :raises OSError: no connection to the server (``ConnectionRefusedError``, a timeout, …), or TLS could not be
             established (``ssl.SSLError``, with ``ssl.SSLCertVerificationError`` below it).
         :raises ValueError: something that would be sent holds CR, LF or NUL; nothing was sent.
+        :raises RuntimeError: it was called before; what there is of a connection stays as it is.
         """
-        if self.sock is None:
-            raise RuntimeError('this client has no socket any more, call __init__ again before connect')
+        if self.sock is None or self.state is not State.CONNECTING:
+            raise RuntimeError(f'this client is {self.state.value}, call __init__ again before connect')
         try:
             request = self.handshake_request
             timeout = self.sock.gettimeout()
@@ -224,7 +234,7 @@ class WebSocketBaseClient(WebSocket):
             self.sock.do_handshake()
         try:
             deadline.apply(self.sock)
-            self._write(request)
+            self.sock.sendall(request)  # not by _write(), which waits as long as a peer of TLS likes
             head, rest = self._read_response(deadline)
         except (OSError, EOFError) as error:
             raise HandshakeError(f'the opening handshake broke off: {error}') from error
@@ -255,8 +265,8 @@ class WebSocketBaseClient(WebSocket):
         """
         response = Response.parse(response_line + b'\r\n\r\n', self.limits)
         if response.status != 101:
-            found = response_line.decode('latin-1')
-            raise HandshakeError(f'the server answered {found!r}, not 101 Switching Protocols')
+            found = show(response_line.decode('latin-1'))
+            raise HandshakeError(f'the server answered {found}, not 101 Switching Protocols')
 
     def process_handshake_header(self, headers: bytes) -> tuple[list[bytes], list[bytes]]:
         """Judge the headers of the response (RFC 6455 section 4.1), given as they came.
@@ -308,8 +318,8 @@ def _check_ssl_options(options: Mapping[str, Any]) -> None:
         raise TypeError(f'ssl_options {ignored} would be ignored beside ssl_context')
 
 
-def _text(name: Union[str, bytes]) -> str:
-    return name.decode('latin-1') if isinstance(name, bytes) else name
+def _text(value: Any) -> str:
+    return value.decode('latin-1') if isinstance(value, bytes) else str(value)
 
 
 def _tcp_socket(family: Union[int, socket.AddressFamily], kind: int, protocol: int) -> socket.socket:

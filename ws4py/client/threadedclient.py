@@ -8,6 +8,7 @@ a program that has nothing else to do waits in :meth:`WebSocketClient.run_foreve
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
@@ -77,6 +78,14 @@ class WebSocketClient(WebSocketBaseClient):
                 self.close()
             self._wait()
             raise
+
+    def _abandon(self) -> None:
+        """Let go of the last connection, and of its thread: two of them would read from the next one."""
+        self._ended = True
+        self._shut_down(socket.SHUT_RDWR)
+        if self._awaited is self._over and self._th is not threading.current_thread():
+            self._over.wait(self.limits.close_timeout)  # a hook may be waiting for us
+        super()._abandon()
 
     def _drive(self, over: threading.Event) -> None:
         try:

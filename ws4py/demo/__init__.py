@@ -36,7 +36,6 @@ import threading
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
-from urllib.parse import urlsplit
 
 from ws4py.limits import DEFAULT_LIMITS
 from ws4py.server.wsgirefserver import WebSocketWSGIRequestHandler, WSGIServer
@@ -249,7 +248,7 @@ def _same_origin(environ: WSGIEnvironment) -> bool:
     # A page of another site may open a websocket to us as well (RFC 6455 section 10.2): it could listen in on a
     # chat that is served on this machine only. Programs other than browsers send no Origin.
     origin = environ.get('HTTP_ORIGIN')
-    return origin is None or urlsplit(origin).netloc.lower() == environ.get('HTTP_HOST', '').lower()
+    return origin is None or origin.lower().partition('://')[2] == environ.get('HTTP_HOST', '').lower()
 
 
 def _answer(

@@ -23,12 +23,14 @@ each connection, no chunked bodies.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import re
 import socket
 import sys
 import threading
+import time
 import weakref
 from http.client import HTTPMessage
 from typing import TYPE_CHECKING, Any, Optional
@@ -55,6 +57,9 @@ logger = logging.getLogger('ws4py')
 LINGER = 1.0  # seconds that a refused client may go on sending, so that it gets to read why
 PATIENCE = 1.0  # seconds that a new request waits for another to end, when there are too many
 BLOCK = 64 * 1024  # bytes of one read
+# The client that could not be accepted is still there, and would be tried again at once and without end.
+EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+PAUSE = 0.5  # seconds for descriptors to come back
 _LENGTH = re.compile('[0-9]{1,18}')
 UPGRADE_HEADERS = ('connection', 'upgrade')
 # A variable HTTP_PROXY of this process must not look like a header that the client sent.
@@ -158,6 +163,8 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
             head, rest = read_head(self.connection, limits, deadline)
             request = Request.parse(head, limits)
             length = _body_length(request)
+            if 'Upgrade' in request.headers:
+                self.server.check_room()
         except HTTPError as error:
             self.refuse(error)
             return
@@ -227,6 +234,8 @@ class WSGIServer(simple_server.WSGIServer):
 
     #: Requests in progress, each in its thread. Websockets do not count.
     max_requests = 128
+    #: Open websockets from which on further upgrades are refused with 503, None for no limit but the system's.
+    max_websockets: Optional[int] = None
     request_queue_size = 128
     allow_reuse_port = False  # some versions of http.server would let two servers share one port
 
@@ -265,7 +274,8 @@ class WSGIServer(simple_server.WSGIServer):
 
     def link_websocket_to_server(self, ws: WebSocket) -> None:
         """Give an open websocket to the manager, which closes its socket from now on; from any thread."""
-        self._upgraded.add(ws.sock)
+        with self._changed:
+            self._upgraded.add(ws.sock)
         self.initialize_websockets_manager()
         try:
             if not self._closing:
@@ -275,6 +285,14 @@ class WSGIServer(simple_server.WSGIServer):
             logger.info('%s', error)
         ws.close(closecode.GOING_AWAY, 'Server is shutting down')
         ws.terminate()
+
+    def check_room(self) -> None:
+        """Called before each upgrade, in its request's thread.
+
+        :raises HTTPError: 503 there are :attr:`max_websockets` already.
+        """
+        if self.max_websockets is not None and self.manager is not None and len(self.manager) >= self.max_websockets:
+            raise HTTPError(503, f'all of the {self.max_websockets} websockets are in use')
 
     def server_close(self) -> None:
         """Stop listening, drop who has not sent a request, wait for the others, close all websockets with 1001.
@@ -298,7 +316,13 @@ class WSGIServer(simple_server.WSGIServer):
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection. Its TLS handshake is left to the thread of the request."""
-        request, address = super().get_request()
+        try:
+            request, address = super().get_request()
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                logger.error('No connection can be accepted: %s', error)
+                time.sleep(PAUSE)
+            raise
         if self.ssl_context is not None:
             request = self.ssl_context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         return request, address
