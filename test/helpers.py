@@ -13,23 +13,29 @@ import ssl
 import struct
 import threading
 import time
+import unittest
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 import support_tls
 from support_tls import needs_certificates
 
+from ws4py import blocking
 from ws4py.framing import FIN, OPCODE_BINARY, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT
+from ws4py.limits import Limits
 from ws4py.masking import mask
 from ws4py.websocket import WebSocket
 
 __all__ = [
     'TIMEOUT',
+    'Case',
+    'Client',
     'Peer',
     'Recorder',
     'RecordingDriver',
     'close_frame',
     'frame',
+    'limited',
     'logs',
     'mask_key',
     'needs_certificates',
@@ -285,3 +291,36 @@ def logs(level: int = logging.DEBUG) -> Iterator[list[logging.LogRecord]]:
         logger.removeHandler(handler)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+
+
+class Client(Recorder):
+    """The client's end."""
+
+    _is_client = True
+
+
+def limited(base: type[Recorder] = Recorder, **limits: Any) -> type[Recorder]:
+    return type('Limited', (base,), {'limits': Limits(**limits)})
+
+
+class Case(unittest.TestCase):
+    def pair(self, make: Any = Recorder, **options: Any) -> tuple[Any, Peer]:
+        """A connection that nobody drives, and its peer."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.addCleanup(ours.close)
+        return make(ours, **options), Peer(theirs)
+
+    def stuck(self, websocket: Any) -> threading.Event:
+        """Let a thread send more than fits, to a peer that does not read."""
+        failed = threading.Event()
+
+        def send() -> None:
+            try:
+                websocket.send(bytes(10_000_000), True)
+            except OSError:
+                failed.set()
+
+        threading.Thread(target=send, daemon=True).start()
+        wait_for(lambda: not blocking.has_room(websocket.sock))
+        return failed

@@ -21,7 +21,7 @@ exc closecode limits masking utf8validator uri state
 framing http11
 messaging
 streaming handshake
-timers outbox blocking keepalive opening sending receiving
+timers outbox blocking keepalive opening sending receiving closing
 websocket manager
 client/__init__ client/*
 server/wsgiutils server/*
