@@ -721,6 +721,7 @@ class CustomTest(ManagerCase):
 
     def test_a_poller_that_refuses_a_socket(self) -> None:
         self.manager.start()
+        self.assert_lives(*self.connect(Echo))  # the loop has registered what it needs for itself
         websocket, _ = self.make()
         with mock.patch.object(self.manager.poller, 'register', side_effect=OSError('no more')):
             with self.assertRaisesRegex(OSError, 'no more'):
