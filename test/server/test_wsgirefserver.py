@@ -6,6 +6,7 @@ import http.client
 import itertools
 import logging
 import os
+import select
 import signal
 import socket
 import ssl
@@ -531,13 +532,16 @@ class PatienceTest(ServerTestCase):
         self.check_echo(server)
         until(lambda: len(self.handler.ends) == len(self.handler.made) - 1)
 
+    @unittest.skipUnless(hasattr(select, 'poll'), 'no poll')
     def test_client_that_goes_before_the_answer(self) -> None:
         gone = threading.Event()
         inner = WebSocketWSGIApplication(handler_cls=self.handler)
 
         def late(environ: Any, start_response: Any) -> Any:
             gone.wait(TIMEOUT)
-            time.sleep(0.05)  # for the RST to be on its way; on the loopback it is long there
+            poller = select.poll()
+            poller.register(environ['ws4py.socket'], 0)
+            poller.poll(TIMEOUT * 1000)  # until the RST is there, which is told without being asked for
             return inner(environ, start_response)
 
         server = self.serve(late)
