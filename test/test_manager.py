@@ -206,6 +206,25 @@ class Behaviour:
         self.assertEqual([peer.receive() for _ in range(3)], [(0x81, b'one'), (0x81, b'two'), (0x81, b'two')])
         wait_for(lambda: len(websocket.named('message')) == 20_001)
 
+    def test_a_descriptor_that_nobody_knows_is_polled_no_more(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        forgotten = threading.Event()
+        poller, stranger = self.manager.poller, ours.fileno()
+        unregister = poller.unregister
+
+        def note(fd: int) -> None:
+            unregister(fd)
+            if fd == stranger:
+                forgotten.set()
+
+        with mock.patch.object(poller, 'unregister', note):
+            poller.register(stranger)
+            theirs.send(b'x')
+            self.assertTrue(forgotten.wait(TIMEOUT))
+        self.assert_lives()
+
     def test_the_connection_is_closed_in_opened(self) -> None:
         class Closes(Recorder):
             def opened(self) -> None:
