@@ -200,6 +200,19 @@ class Driven(Case):
         websocket.attach(driver, True)
         self.assertEqual([delay for delay, _ in driver.timers], [3])
 
+    def test_driven_only_while_a_close_waits_for_a_sender(self) -> None:
+        websocket, peer = self.pair(limited(close_timeout=3))
+        closing = threading.Thread(target=websocket.close, daemon=True)
+        driver = RecordingDriver()
+        with websocket._lock:  # as a sender holds it whose peer reads nothing
+            closing.start()
+            wait_for(lambda: websocket._closing)
+            websocket.attach(driver, True)
+            self.assertEqual([delay for delay, _ in driver.timers], [3])
+        self.assertEqual(peer.receive()[0], CLOSE)
+        closing.join(TIMEOUT)
+        self.assertFalse(closing.is_alive())
+
     def test_without_a_queue_writes_block(self) -> None:
         websocket, peer = self.pair()
         websocket.attach(RecordingDriver(), False)

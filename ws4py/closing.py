@@ -43,6 +43,7 @@ class Closer(Receiver):
         #: What ``closed()`` was called with; None before.
         self.close_code: Optional[int] = None
         self.close_reason: Union[bytes, str, None] = None
+        self._closing = False  # the closing handshake has its time, once somebody drives the connection
         self._ended = False  # terminate() has been called
         self._half_closed = False
         self._call_later: Optional[Callable[[float, Callable[[], None]], Any]] = None
@@ -123,6 +124,7 @@ class Closer(Receiver):
     def _limit_closing(self) -> None:
         """Give the closing handshake its time."""
         with self._tls_lock:
+            self._closing = True  # who drives it only from now on will see that
             if self._call_later is not None and self._close_timer is None:
                 self._close_timer = self._call_later(self.limits.close_timeout, self._drop)
 

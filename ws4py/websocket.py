@@ -248,7 +248,7 @@ class WebSocket(Closer):
             self.stream.limits = self.limits  # in case they were replaced since the constructor
         if heartbeat or self.limits.ping_interval or self.limits.idle_timeout:
             self._keepalive = Keepalive(self, call_later, heartbeat)
-        if self.state in SENT:  # closed before anybody drove it
+        if self._closing or self.state in SENT:  # closed before anybody drove it
             self._limit_closing()
 
     def attach(self, driver: Driver, queued: bool) -> None:
