@@ -24,6 +24,7 @@ from ws4py import blocking
 from ws4py.framing import FIN, OPCODE_BINARY, OPCODE_CLOSE, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT
 from ws4py.limits import Limits
 from ws4py.masking import mask
+from ws4py.sending import Driver
 from ws4py.websocket import WebSocket
 
 __all__ = [
@@ -221,7 +222,7 @@ def running(
     assert not failures, failures
 
 
-class RecordingDriver:
+class RecordingDriver(Driver):
     """A driver that a test plays: it notes what the connection asks for, and never waits."""
 
     def __init__(self, in_loop: bool = True) -> None:

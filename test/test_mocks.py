@@ -63,8 +63,10 @@ class MockSocket(unittest.TestCase):
         self.assertFalse(self.ws._is_secure is None)
 
     def test_pending_may_be_anything(self) -> None:
-        self.sock.pending.return_value = True
-        self.assertIs(self.ws.holds_input, False)
+        self.assertIs(self.ws.holds_input, False)  # for a mock
+        for answer, holds in ((True, True), (False, False), (3, True), (0, False)):
+            self.sock.pending.return_value = answer
+            self.assertIs(self.ws.holds_input, holds)
 
     def test_run(self) -> None:
         self.sock.recv.side_effect = [b'\x81\x82\0\0\0\0hi', b'\x88\x80\0\0\0\0', b'']

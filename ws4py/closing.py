@@ -17,11 +17,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import blocking, closecode
 from ws4py.messaging import Payload
 from ws4py.receiving import Receiver
+from ws4py.sending import refuse_coroutine
 from ws4py.state import BY_FLAGS, RECEIVED, SENT, Event, State, after
 from ws4py.streaming import Stream
 
@@ -221,6 +223,7 @@ class Closer(Receiver):
             if self._outbox is None:
                 self._shut_down(socket.SHUT_RDWR)  # a sender whose peer does not read must not keep us
             lock.acquire()
+        driver = self._driver
         try:
             self._dropped = True  # a sender that waited for room must not write behind a frame that was cut
             self.detach()
@@ -232,13 +235,20 @@ class Closer(Receiver):
             timer.cancel()
         code, reason = self._outcome()
         self.close_code, self.close_reason = code, reason
+        finish: Optional[Callable[[], None]] = self._finish
         try:
-            self.closed(code, reason)
+            result: object = self.closed(code, reason)  # type: ignore[func-returns-value]  # may be an async def
+            if isinstance(result, CoroutineType):
+                if driver is None:
+                    refuse_coroutine(self.closed, result)
+                else:
+                    driver.run_coroutine(self, self.closed, result, self._finish)
+                    finish = None  # environ and socket are still there while it runs
         except Exception:
             logger.exception('closed() raised')
         finally:
-            if self._lock is lock:  # else closed() has called __init__, to connect again
-                self._finish()
+            if finish is not None and self._lock is lock:  # else closed() has called __init__, to connect again
+                finish()
 
     def _outcome(self) -> tuple[int, Union[bytes, str]]:
         """What closed() is told: why we failed it, else what the peer said."""

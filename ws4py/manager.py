@@ -34,6 +34,7 @@ from typing import Any, Callable, Optional, Union
 
 from ws4py import closecode
 from ws4py.messaging import BinaryMessage, Message, Payload, TextMessage
+from ws4py.sending import Driver
 from ws4py.timers import Timer, Timers
 from ws4py.websocket import WebSocket
 
@@ -221,7 +222,7 @@ def best_poller() -> WatchingPoller:
     return SelectPoller()
 
 
-class WebSocketManager(threading.Thread):
+class WebSocketManager(Driver, threading.Thread):
     """Drives connections until it is stopped. Thread-safe.
 
     The usual end is ``manager.close_all(); manager.stop(); manager.join()``.
@@ -232,7 +233,7 @@ class WebSocketManager(threading.Thread):
     """
 
     def __init__(self, poller: Any = None) -> None:
-        super().__init__(name='WebSocketManager')
+        threading.Thread.__init__(self, name='WebSocketManager')
         self.lock = threading.RLock()
         self.running = False
         self.poller = best_poller() if poller is None else poller

@@ -10,16 +10,18 @@ logged with its traceback and closes the connection with 1011.
 
 from __future__ import annotations
 
+import functools
 import logging
 import ssl
 import threading
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import blocking, closecode
 from ws4py.keepalive import Keepalive
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
 from ws4py.outbox import BLOCK, WOULD_BLOCK
-from ws4py.sending import NotOpenError, Sender
+from ws4py.sending import NotOpenError, Sender, refuse_coroutine
 from ws4py.state import RECEIVED, Event, State, after
 from ws4py.streaming import Stream
 
@@ -112,13 +114,15 @@ class Receiver(Sender):
         sock = self.sock
         if sock is None:
             return b''
-        if not isinstance(sock, ssl.SSLSocket):
-            data: bytes = sock.recv(size)
-            return data
-        if self._driver is None:
+        if self._driver is None and isinstance(sock, ssl.SSLSocket):
             return blocking.recv_tls(sock, size, self._tls_lock, self.sock_timeout)
-        with self._tls_lock:
-            return sock.recv(size)
+        data: bytes
+        if self._driver is None or not hasattr(sock, 'pending'):
+            data = sock.recv(size)
+        else:
+            with self._tls_lock:
+                data = sock.recv(size)
+        return data
 
     @property
     def holds_input(self) -> bool:
@@ -127,11 +131,12 @@ class Receiver(Sender):
             return False
         if self._held or self.buf:
             return True
-        sock = self.sock
-        if not isinstance(sock, ssl.SSLSocket):
+        pending = getattr(self.sock, 'pending', None)  # only TLS sockets have it
+        if pending is None:
             return False
         with self._tls_lock:
-            return sock.pending() > 0
+            count = pending()
+        return isinstance(count, int) and count > 0
 
     def process(self, data: bytes) -> bool:
         """Send *data* through the stream and act on what comes out of it.
@@ -230,21 +235,31 @@ class Receiver(Sender):
 
     def call(self, hook: Callable[..., object], *args: object) -> bool:
         """Call into the application; what it raises stops here."""
+        if self.pending_calls is not None:  # hooks run one at a time and in order, coroutines too
+            self.pending_calls.append((hook, args))
+            return True
         try:
-            hook(*args)
+            result = hook(*args)
+            if isinstance(result, CoroutineType):
+                run = refuse_coroutine if self._driver is None else functools.partial(self._driver.run_coroutine, self)
+                run(hook, result)
         except Exception as error:
-            if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
-                # It answered a message that was under way while we closed: nothing is wrong with it.
-                logger.debug('%s sent something after the close', hook, exc_info=True)
-                return True
-            if error is self._broken:  # it sent something, and only let through what the socket said
-                self._eof, self._broken = True, None  # None: the hook may raise it once more
-                self.call(self.unhandled_error, error)
-                return False
-            logger.exception('%s raised', hook)
-            self._fail(closecode.INTERNAL_ERROR)
-            return False
+            return self.hook_failed(hook, error)
         return True
+
+    def hook_failed(self, hook: Callable[..., object], error: Exception) -> bool:
+        """A hook raised, or the coroutine that it gave; False when that ends the connection."""
+        if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
+            # It answered a message that was under way while we closed: nothing is wrong with it.
+            logger.debug('%s sent something after the close', hook, exc_info=error)
+            return True
+        if error is self._broken:  # it sent something, and only let through what the socket said
+            self._eof, self._broken = True, None  # None: the hook may raise it once more
+            self.call(self.unhandled_error, error)
+            return False
+        logger.error('%s raised', hook, exc_info=error)
+        self._fail(closecode.INTERNAL_ERROR)
+        return False
 
     def discard(self) -> bool:
         """Read and throw away, while the connection :attr:`lingers`; False at its end."""

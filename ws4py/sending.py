@@ -15,10 +15,12 @@ of frames:
 
 from __future__ import annotations
 
+import abc
 import logging
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
+from collections import deque
+from collections.abc import Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import closecode
 from ws4py.limits import DEFAULT_LIMITS, Limits
@@ -27,7 +29,7 @@ from ws4py.outbox import Outbox
 from ws4py.state import State
 from ws4py.streaming import Stream
 
-__all__ = ['Driver', 'NotOpenError', 'Sender']
+__all__ = ['Driver', 'NotOpenError', 'Sender', 'refuse_coroutine']
 
 logger = logging.getLogger('ws4py')
 
@@ -38,23 +40,63 @@ class NotOpenError(RuntimeError):
     """Something was sent on a connection that is not open, or not open any more."""
 
 
-class Driver(Protocol):
-    """Who runs a connection on a non-blocking socket: the manager."""
+class Driver(abc.ABC):
+    """Who runs a connection on a non-blocking socket: the manager, or an event loop (:mod:`ws4py.driving`).
 
+    Every method may be called from any thread.
+    """
+
+    @abc.abstractmethod
     def call_later(self, delay: float, callback: Callable[[], object]) -> Any:
         """Call *callback* in the loop's thread, *delay* seconds from now; the answer has ``cancel()``."""
 
+    @abc.abstractmethod
     def watch(self, websocket: Any) -> None:
         """Look again at what the connection waits for: its outbox has filled or emptied."""
 
+    @abc.abstractmethod
     def drop(self, websocket: Any) -> None:
         """End the connection as soon as the loop comes round."""
 
+    @abc.abstractmethod
     def forget(self, websocket: Any) -> None:
         """The connection ends, its descriptor is about to be closed."""
 
+    @abc.abstractmethod
     def in_loop(self) -> bool:
         """True in a thread that must never wait for a peer: that of the loop, or one in the middle of a broadcast."""
+
+    def caller(self) -> object:
+        """Which thread (or greenlet) is calling."""
+        return threading.get_ident()
+
+    def condition(self, lock: Any) -> threading.Condition:
+        """What a sender waits on, if it may wait: a condition of *lock*."""
+        return threading.Condition(lock)
+
+    def settle(self, websocket: Any) -> None:  # noqa: B027, nothing is what most drivers do
+        """A frame stays in the outbox: make its sender wait, if that is how this driver has it."""
+
+    def run_coroutine(
+        self,
+        websocket: Any,
+        hook: Callable[..., object],
+        coroutine: Coroutine[Any, Any, object],
+        done: Optional[Callable[[], None]] = None,
+    ) -> None:
+        """Await what *hook* gave, then call *done*; other hooks wait in ``pending_calls`` meanwhile.
+
+        :raises TypeError: there is no loop for coroutines here.
+        """
+        refuse_coroutine(hook, coroutine)
+
+
+def refuse_coroutine(hook: Callable[..., object], coroutine: Coroutine[Any, Any, object]) -> None:
+    """:raises TypeError: nobody is there who could await it."""
+    coroutine.close()
+    raise TypeError(
+        f'{hook} is a coroutine function, which only the servers and clients of asyncio and Tornado can run'
+    )
 
 
 class Sender:
@@ -67,13 +109,16 @@ class Sender:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._changed: Optional[threading.Condition] = None  # of that lock; made when somebody waits
-        self._owner: Optional[int] = None  # the thread in the middle of a fragmented message
+        self._owner: object = None  # the thread in the middle of a fragmented message
         self._deferred: list[bytes] = []  # data frames that go behind its last fragment
         self._deferred_size = 0
         self._driver: Optional[Driver] = None
         self._outbox: Optional[Outbox] = None  # on non-blocking sockets
         #: What the driver was last told: the connection waits for room, and is too full to be read from.
         self.watched = (False, False)
+        #: Hooks that wait until the coroutine of an earlier one is done; None when there is no such coroutine.
+        self.pending_calls: Optional[deque[tuple[Callable[..., object], tuple[Any, ...]]]] = None
+        self._crowded = False  # so much waits for the application that no more is to be read
         self._pong: Optional[bytes] = None  # the one pong that waits while another is stuck in the outbox
         self._pong_end = 0  # of that other one, counted in bytes sent
         self._dropped = False
@@ -112,6 +157,8 @@ class Sender:
                 return
             self._check_open()
             self._write(frame)
+        if wait:
+            self._settle()
 
     def _send_fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool) -> None:
         """Send each of *chunks* as a fragment of one message.
@@ -122,7 +169,7 @@ class Sender:
             self._check_open()
             turn = self._owner is None or self._await_turn()
             if turn:
-                self._owner = threading.get_ident()
+                self._owner = self._caller()
         if not turn:  # as one block, and only when all of it is there: the generator may raise, or send by itself
             self._send_data_frame(b''.join(_fragments(build, chunks, mask)), wait=False)
             return
@@ -135,6 +182,7 @@ class Sender:
                         return  # dropped as a whole: a message in progress is never left without its end
                     self._write(frame)
                     begun = True
+                self._settle()
         except BaseException:
             with self._lock:
                 if begun and self.state is State.OPEN:  # the peer would wait for ever for the rest
@@ -186,7 +234,7 @@ class Sender:
 
     def _await_turn(self, wait: bool = True) -> bool:
         """Wait until no other thread is in the middle of a message; False for who may not wait."""
-        if self._owner == threading.get_ident():
+        if self._owner == self._caller():
             raise RuntimeError('no data message can be sent from inside the generator of another one')
         if not wait or (self._driver is not None and self._driver.in_loop()):
             return False
@@ -201,10 +249,10 @@ class Sender:
         """
         limits = self.limits
         assert self._driver is not None
-        if self._queued <= limits.write_high_water:
+        if self.has_room:
             return True
         # What was left behind a message in progress goes when that is complete: it does not stand in its way.
-        inside = self._owner == threading.get_ident()
+        inside = self._owner is not None and self._owner == self._caller()
 
         def ahead() -> int:
             return self._queued - (self._deferred_size if inside else 0)
@@ -257,16 +305,40 @@ class Sender:
         """Tell the driver what to wait for, and senders that there is room."""
         if self._outbox is None or self._driver is None:
             return  # ended meanwhile
-        full = self._queued > self.limits.write_high_water
+        full = self._crowded or self._queued > self.limits.write_high_water
         if self._outbox.size <= self.limits.write_high_water:
             self._notify()
         if self.watched != (self._outbox.blocked, full):
             self.watched = (self._outbox.blocked, full)
             self._driver.watch(self)
 
+    def crowd(self, crowded: bool) -> None:
+        """Stop reading, because so much waits for the application; or go on. Called by the driver."""
+        with self._lock:
+            if self._crowded != crowded:
+                self._crowded = crowded
+                self._outbox_changed()
+
+    @property
+    def has_room(self) -> bool:
+        """True while so little waits to be sent that a sender need not wait."""
+        return self._queued <= self.limits.write_high_water
+
+    def _settle(self) -> None:
+        """Wait for the frame just written, where the driver has its senders do so."""
+        driver, outbox = self._driver, self._outbox
+        if driver is not None and outbox is not None and outbox.blocked:
+            driver.settle(self)
+
+    def _caller(self) -> object:
+        """Who is calling: the owner of a fragmented message is known by this."""
+        driver = self._driver
+        return threading.get_ident() if driver is None else driver.caller()
+
     def _condition(self) -> threading.Condition:
         if self._changed is None:
-            self._changed = threading.Condition(self._lock)
+            driver = self._driver
+            self._changed = threading.Condition(self._lock) if driver is None else driver.condition(self._lock)
         return self._changed
 
     def _notify(self) -> None:

@@ -260,7 +260,7 @@ class WebSocket(Closer):
         if queued or isinstance(self.sock, ssl.SSLSocket):  # which may have half a record, and would wait for the rest
             self.sock.setblocking(False)
         if queued:
-            self._outbox = Outbox(self.sock, self._tls_lock if isinstance(self.sock, ssl.SSLSocket) else None)
+            self._outbox = Outbox(self.sock, self._tls_lock if hasattr(self.sock, 'pending') else None)
         heartbeat = self.heartbeat_freq
         self._start(driver.call_later, heartbeat if isinstance(heartbeat, (int, float)) else None)
 
