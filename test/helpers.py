@@ -6,6 +6,7 @@ which goes wrong fails instead of hanging.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import socket
@@ -231,6 +232,8 @@ class RecordingDriver(Driver):
         self.watched: list[tuple[bool, bool]] = []
         self.dropped: list[Any] = []
         self.forgotten: list[Any] = []
+        self.settled = 0
+        self.coroutines: list[tuple[Any, Any]] = []  # with what is to be called when they are done
 
     def call_later(self, delay: float, callback: Callable[[], object]) -> Any:
         entry = (delay, callback)
@@ -254,6 +257,13 @@ class RecordingDriver(Driver):
 
     def in_loop(self) -> bool:
         return self.loop
+
+    def settle(self, websocket: Any) -> None:
+        self.settled += 1
+
+    def run_coroutine(self, websocket: Any, hook: Any, coroutine: Any, done: Any = None) -> None:
+        self.coroutines.append((coroutine, done))
+        websocket.pending_calls = collections.deque()
 
 
 def tls_pair(tcp: Optional[tuple[socket.socket, socket.socket]] = None) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:

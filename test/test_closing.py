@@ -344,6 +344,35 @@ class Ending(Case):
         self.assertEqual(Peer(peer).receive(), (TEXT, b'second'))
         websocket.terminate()
 
+    def test_closed_may_be_a_coroutine(self) -> None:
+        class Async(Recorder):
+            async def closed(self, code: int, reason: Any = None) -> None:
+                self.calls.append(('closed', code, self.environ))
+
+        websocket, _ = self.pair(Async, environ={})
+        driver = RecordingDriver()
+        websocket.attach(driver, True)
+        websocket.terminate()
+        ((coroutine, done),) = driver.coroutines
+        with self.assertRaises(StopIteration):
+            coroutine.send(None)
+        self.assertEqual(websocket.calls, [('closed', 1006, {})])  # environ and socket are still there
+        self.assertIsNotNone(websocket.sock)
+        done()
+        self.assertIsNone(websocket.sock)
+        self.assertIs(websocket.state, State.CLOSED)
+
+    def test_but_not_without_a_loop(self) -> None:
+        class Async(Recorder):
+            async def closed(self, code: int, reason: Any = None) -> None:
+                """Never awaited."""
+
+        websocket, _ = self.pair(Async)
+        with logs() as records:
+            websocket.terminate()
+        self.assertIn('coroutine function', str([record.exc_info for record in records if record.exc_info]))
+        self.assertIsNone(websocket.sock)
+
     def test_a_sender_that_waits_for_room_writes_nothing_behind_a_frame_that_was_cut(self) -> None:
         ending = threading.Event()
 

@@ -393,6 +393,42 @@ class Hooks(Case):
         self.assertEqual(len(websocket.named('message')), 1)
 
 
+class Coroutines(Case):
+    """Hooks that are ``async def``."""
+
+    class Async(Recorder):
+        async def received_message(self, message: Any) -> None:
+            self.calls.append(('awaited', message.data))
+
+    def test_a_driver_gets_them_and_what_comes_meanwhile_waits(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.addCleanup(ours.close)
+        websocket, driver, peer = self.Async(ours), RecordingDriver(), Peer(theirs)
+        websocket.attach(driver, True)
+        peer.text('one')
+        peer.text('two')
+        peer.pong(b'three')
+        peer.ping(b'four')
+        while not websocket.pending_calls or len(websocket.pending_calls) < 2:
+            self.assertTrue(websocket.once())
+        self.assertEqual(peer.receive(), (PONG, b'four'))  # nobody waits for an answer to a ping
+        ((coroutine, done),) = driver.coroutines
+        self.assertIsNone(done)
+        with self.assertRaises(StopIteration):
+            coroutine.send(None)
+        self.assertEqual(websocket.calls, [('awaited', b'one')])
+        calls, websocket.pending_calls = websocket.pending_calls, None
+        self.assertEqual([hook.__name__ for hook, _ in calls], ['received_message', 'ponged'])
+
+    def test_without_a_loop_they_are_an_error(self) -> None:
+        with logs() as records, running(self.Async) as (websocket, peer):
+            peer.text('one')
+            self.assertEqual(peer.receive(), (CLOSE, b'\x03\xf3'))
+            peer.close(1011)
+        self.assertIn('coroutine function', str([record.exc_info for record in records if record.exc_info]))
+
+
 class Driven(Case):
     """On a socket that does not block; the test plays the loop."""
 

@@ -17,6 +17,7 @@ from helpers import TIMEOUT, Peer, Recorder, RecordingDriver, logs, running, wai
 from ws4py.framing import OPCODE_TEXT
 from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
+from ws4py.sending import Driver
 from ws4py.state import State
 
 TEXT, BINARY, MORE, LAST = 0x81, 0x82, 0x00, 0x80  # first bytes of frames
@@ -307,6 +308,33 @@ class Queued(QueuedCase):
         self.assertEqual(len(frames), count + 2)
         self.assertTrue(websocket.flush())
         self.assertEqual(driver.watched[-1], (False, False))
+
+    def test_nothing_is_read_while_the_application_is_behind(self) -> None:
+        websocket, _, driver = self.make()
+        for crowded in (True, True, False, False):
+            websocket.crowd(crowded)
+        self.assertEqual(driver.watched, [(False, True), (False, False)])
+        self.assertTrue(websocket.has_room)
+
+    def test_a_driver_may_have_senders_wait_for_their_frames(self) -> None:
+        websocket, _, driver = self.make()
+        websocket.send('on its way')
+        self.assertEqual(driver.settled, 0)
+        self.block(websocket)
+        self.assertEqual(driver.settled, 1)
+        websocket.broadcast(b'\x81\x00')
+        self.assertEqual(driver.settled, 1)
+        websocket.send(['a', 'b', 'c'])
+        self.assertEqual(driver.settled, 4)
+
+    def test_most_drivers_do_not_and_know_no_coroutines(self) -> None:
+        async def hook() -> None:
+            """Never awaited."""
+
+        websocket, _, driver = self.make()
+        Driver.settle(driver, websocket)
+        with self.assertRaisesRegex(TypeError, 'hook.* is a coroutine function'):
+            Driver.run_coroutine(driver, websocket, hook, hook())
 
     def test_a_slow_consumer_is_dropped(self) -> None:
         websocket, _, driver = self.make()

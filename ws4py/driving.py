@@ -70,7 +70,7 @@ class LoopDriver(Driver):
                 self._stop_lingering()
             return
         going = websocket.once()
-        while going and not self.over and self.holds_input:
+        while going and self.holds_input:
             going = websocket.once()
         if not going:
             self._finish()

@@ -31,11 +31,11 @@ from ws4py.outbox import BLOCK
 from ws4py.sending import NotOpenError
 from ws4py.websocket import WebSocket
 
-__all__ = ['AsyncioDriver', 'TransportConnection', 'TransportSocket']
+__all__ = ['AsyncioDriver', 'Backlog', 'TransportConnection', 'TransportSocket']
 
 logger = logging.getLogger('ws4py')
 
-CROWD = 16  # hooks that wait for the coroutine of another one, from which on nothing more is read
+CROWD = 16  # so many messages that wait for the application are enough
 
 
 class TransportSocket:
@@ -55,6 +55,7 @@ class TransportSocket:
         self._linger = linger
         self._thread = threading.get_ident()
         self._chunks: deque[bytes] = deque()
+        self._patience: Optional[asyncio.TimerHandle] = None
         self._end: Optional[Exception] = None  # raised when everything before it was read; an EOFError is an end
         transport.set_write_buffer_limits(high=BLOCK)
 
@@ -119,8 +120,13 @@ class TransportSocket:
 
     def _close(self) -> None:
         self.transport.close()
-        if self.transport.get_write_buffer_size():
-            self._loop.call_later(self._linger, self.transport.abort)
+        if self.transport.get_write_buffer_size() and self._patience is None:
+            self._patience = self._loop.call_later(self._linger, self.transport.abort)
+
+    def gone(self) -> None:
+        """The transport is closed, nothing is to be done with it any more."""
+        if self._patience is not None:
+            self._patience.cancel()
 
     def setblocking(self, flag: bool) -> None:
         """It never blocks."""
@@ -164,6 +170,40 @@ class _Later:
             self._handle.cancel()
 
 
+class Backlog(deque):  # type: ignore[type-arg]
+    """What waits for the application: hooks behind a coroutine, messages that nobody has asked for yet.
+
+    While it is long, or holds much, nothing more is read from the peer.
+
+    :param websocket: the connection, of whose limits ``write_high_water`` counts here as well.
+    """
+
+    def __init__(self, websocket: WebSocket) -> None:
+        super().__init__()
+        self._websocket = websocket
+        self._size = 0
+
+    def append(self, call: tuple[Callable[..., object], tuple[Any, ...]]) -> None:
+        """Put a hook and its arguments behind the others."""
+        super().append(call)
+        self._count(_size(call))
+
+    def popleft(self) -> tuple[Callable[..., object], tuple[Any, ...]]:
+        """Take the first one."""
+        call: tuple[Callable[..., object], tuple[Any, ...]] = super().popleft()
+        self._count(-_size(call))
+        return call
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        self._websocket.crowd(len(self) >= CROWD or self._size > self._websocket.limits.write_high_water)
+
+
+def _size(call: tuple[Callable[..., object], tuple[Any, ...]]) -> int:
+    """Bytes of the message that a hook is to be called with."""
+    return sum(len(getattr(argument, 'data', b'')) for argument in call[1])
+
+
 class AsyncioDriver(LoopDriver):
     """Drives one connection on an asyncio loop, that of the thread in which it is made."""
 
@@ -201,11 +241,11 @@ class AsyncioDriver(LoopDriver):
         :raises NotOpenError: the connection has ended meanwhile.
         """
         while not self.websocket.has_room:
-            if self.over:
-                raise NotOpenError('the connection has ended while something waited to be sent')
             future = self.loop.create_future()
             self._senders.append(future)
             await future
+            if self.over:
+                raise NotOpenError('the connection has ended while something waited to be sent')
 
     def _look(self) -> None:
         super()._look()
@@ -228,7 +268,7 @@ class AsyncioDriver(LoopDriver):
         done: Optional[Callable[[], None]] = None,
     ) -> None:
         """Await what *hook* gave, then call *done*; other hooks wait in ``pending_calls`` meanwhile."""
-        websocket.pending_calls = _Calls(self)
+        websocket.pending_calls = Backlog(websocket)
         self._task = self.loop.create_task(self._await(hook, coroutine, done))
 
     async def _await(
@@ -251,8 +291,6 @@ class AsyncioDriver(LoopDriver):
                 if not calls or not going:
                     break
                 (hook, args), coroutine = calls.popleft(), None
-                if len(calls) < CROWD:
-                    websocket.crowd(False)
         except asyncio.CancelledError:
             logger.info('%s was cancelled, the connection has ended', hook)
             going = False
@@ -282,19 +320,6 @@ class AsyncioDriver(LoopDriver):
             return
         super().end()
         self._wake_senders()
-
-
-class _Calls(deque):  # type: ignore[type-arg]
-    """Hooks that wait; nothing more is read while these are many."""
-
-    def __init__(self, driver: AsyncioDriver) -> None:
-        super().__init__()
-        self._driver = driver
-
-    def append(self, call: Any) -> None:
-        super().append(call)
-        if len(self) == CROWD:
-            self._driver.websocket.crowd(True)
 
 
 class TransportConnection(AsyncioDriver, asyncio.Protocol):
@@ -332,6 +357,7 @@ class TransportConnection(AsyncioDriver, asyncio.Protocol):
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         """The transport is gone."""
+        self._sock.gone()
         self._sock.feed_end(exc)
         if self.websocket.watched[0]:
             self.writable()  # which finds that what waits cannot be sent
