@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest='require',
         help='the same as --require=browser',
     )
-    parser.addoption('--screenshots', action='store_true', help='write docs/_static/demo.png and demo-phone.png')
+    parser.addoption('--screenshots', action='store_true', help='write the pictures of docs/_static')
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,12 +11,13 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from support_demo import Demo, until
 from support_tls import certificate_files, needs_certificates
 
 import browser
+from browser.bidi import CHROMIUM, CHROMIUM_FLAGS, Chromium, which
 
 try:
     from selenium import webdriver
@@ -25,29 +26,11 @@ except ImportError:
     webdriver = None
 
 PICTURES = Path(__file__).resolve().parents[2] / 'docs' / '_static'
-FLAGS = (
-    '--headless',
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-)
-
-
-def which(*names: str) -> Optional[str]:
-    return next(filter(None, map(shutil.which, names)), None)
 
 
 def missing() -> str:
     """What is not here to run a browser, in words; empty when all is."""
-    if webdriver is None:
-        return 'selenium is not installed'
-    if not which('chromium', 'chromium-browser', 'google-chrome'):
-        return 'no Chromium is installed'
-    return '' if which('chromedriver') else 'chromedriver is not installed'
+    return 'selenium is not installed' if webdriver is None else Chromium.missing()
 
 
 class PageTest(unittest.TestCase):
@@ -63,9 +46,9 @@ class PageTest(unittest.TestCase):
         cls.profile = tempfile.mkdtemp(prefix='ws4py-browser-')
         cls.addClassCleanup(shutil.rmtree, cls.profile, ignore_errors=True)
         options = webdriver.ChromeOptions()
-        options.binary_location = which('chromium', 'chromium-browser', 'google-chrome')
+        options.binary_location = which(*CHROMIUM)
         options.accept_insecure_certs = True
-        for flag in (*FLAGS, f'--user-data-dir={cls.profile}'):
+        for flag in (*CHROMIUM_FLAGS, f'--user-data-dir={cls.profile}'):
             options.add_argument(flag)
         options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
         cls.browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(which('chromedriver')))
