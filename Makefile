@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
 # Where pyenv is, the interpreters that it has installed are found too.
 PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
 
-.PHONY: help demo test test-all lint types modules unit conformance browser soak fuzz bench docs dist clean
+.PHONY: help demo test test-all lint types modules unit conformance matrix browser soak fuzz bench docs dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -35,16 +35,20 @@ modules: $(VENV)/test  ## each module of the core: all branches run by its own t
 	cd test && ../$(BIN)/python module_coverage.py
 
 unit: $(VENV)/test  ## the tests without other programs
-	$(PYTEST) -k 'not (browser or conformance or interop or soak)'
+	$(PYTEST) -k 'not (browser or conformance or interop or matrix or soak)'
 
 conformance: $(VENV)/test  ## Autobahn's cases; writes the table of the documentation
 	cd test && ../$(BIN)/python -m conformance --write ../docs/conformance_table.rst
 
-browser: $(VENV)/test  ## the demo in a headless browser
+matrix: $(VENV)/test  ## every server with every client; writes the table of the documentation
+	cd test && ../$(BIN)/python -m matrix --write ../docs/matrix_table.rst
+
+browser: $(VENV)/test  ## the demo and the chat on CherryPy, in headless Chromium and Firefox
 	$(PYTEST) -k browser --require=browser
 
-soak: $(VENV)/test  ## 2,000 clients in one manager, with stalled peers among them
+soak: $(VENV)/test  ## 2,000 clients in one manager; a minute of vanishing clients for each server
 	$(PYTEST) -v -k soak --require=soak
+	cd test && ../$(BIN)/python -m soak --seconds 60
 
 fuzz: $(VENV)/test  ## the property tests of the parser, with 20,000 examples each
 	$(PYTEST) test/test_streaming.py -k PropertyTest --hypothesis-profile=fuzz
@@ -67,6 +71,7 @@ clean:  ## remove what was made
 # One file for each set of packages in the virtual environment, as old as its installation.
 $(VENV)/base: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip  # the one that comes with Python 3.9 gets lost among the requirements of the tests
 	$(PIP) --editable .
 	@touch $@
 

@@ -41,16 +41,21 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, '-W', 'error', '-m', 'ws4py', *arguments]
 
 
-def run(*arguments: str, stdin: bytes = b'') -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str, stdin: bytes = b'', **variables: str) -> subprocess.CompletedProcess[bytes]:
     """Run ``python -m ws4py`` to its end."""
     return subprocess.run(
-        command(*arguments), input=stdin, capture_output=True, env=environment(), timeout=TIMEOUT, check=False
+        command(*arguments),
+        input=stdin,
+        capture_output=True,
+        env=environment(**variables),
+        timeout=TIMEOUT,
+        check=False,
     )
 
 
-def run_text(*arguments: str, stdin: str = '') -> tuple[int, str, str]:
+def run_text(*arguments: str, stdin: str = '', **variables: str) -> tuple[int, str, str]:
     """The same: exit status, standard output, standard error."""
-    done = run(*arguments, stdin=stdin.encode())
+    done = run(*arguments, stdin=stdin.encode(), **variables)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -80,8 +85,9 @@ class Demo:
         readable, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
         line = self.process.stdout.readline().decode() if readable else ''
         if not line.endswith('/\n'):
-            self.kill()
-            raise AssertionError(f'serve printed {line!r} instead of its address')
+            self.process.kill()
+            errors = self.process.communicate(timeout=TIMEOUT)[1].decode()
+            raise AssertionError(f'serve printed {line!r} instead of its address, and {errors}')
         self.url = line.strip()
         self.port = int(self.url.rstrip('/').rpartition(':')[2])
         self.ws_url = 'ws' + self.url[len('http') :]

@@ -22,6 +22,7 @@ from support_tls import authority_file, certificate_files, needs_certificates
 
 from ws4py import cli
 from ws4py.client.threadedclient import WebSocketClient
+from ws4py.demo import BACKENDS
 from ws4py.server.wsgirefserver import WebSocketWSGIApplication, WebSocketWSGIRequestHandler, WSGIServer
 from ws4py.websocket import EchoWebSocket, WebSocket
 
@@ -67,32 +68,14 @@ class Witness(WebSocketClient):
         self.end = code
 
 
-class PrintableTest(unittest.TestCase):
-    def test_what_steers_a_terminal_is_escaped(self) -> None:
-        for char in (
-            *map(chr, range(0x20)),
-            *map(chr, range(0x7F, 0xA0)),
-            *'\xad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff',
-            *'\ud800\udfff\U000e0041',
-        ):
-            with self.subTest(repr(char)):
-                shown = cli.printable(f'a{char}b')
-                self.assertRegex(shown, r'\Aa\\[a-zA-Z0-9]+b\Z')
-                self.assertTrue(shown.isprintable())
-
-    def test_everything_else_stays(self) -> None:
-        text = 'a b\\x~ é ß \N{EURO SIGN} שלום नमस्ते \N{GRINNING FACE} \N{MAN}\u200d\N{PERSONAL COMPUTER} می\u200cخواهم'
-        self.assertEqual(cli.printable(text), text)
-
-    def test_known_escapes(self) -> None:
-        self.assertEqual(cli.printable('\x1b[2J\n\x9b\u202e'), '\\x1b[2J\\n\\x9b\\u202e')
-
-
 class UsageTest(unittest.TestCase):
     def test_help(self) -> None:
         for arguments, words in (
             (['--help'], ('--header', '--protocol', '--insecure', 'serve', 'exit status', 'Ctrl-D')),
-            (['serve', '--help'], ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000')),
+            (
+                ['serve', '--help'],
+                ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000', *BACKENDS),
+            ),
         ):
             status, output, errors = run_text(*arguments)
             self.assertEqual((status, errors), (0, ''))
@@ -116,6 +99,7 @@ class UsageTest(unittest.TestCase):
             (['serve', '--port', '65536'], "'65536' is not a port number"),
             (['serve', '--port', 'http'], "'http' is not a port number"),
             (['serve', '--tls-key', 'key.pem'], '--tls-key needs --tls-cert'),
+            (['serve', '--backend', 'twisted'], "invalid choice: 'twisted'"),
         ):
             with self.subTest(arguments):
                 status, output, errors = run_text(*arguments)
@@ -194,6 +178,20 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(demo.stop(), (0, ''))
         client.run_forever()
         self.assertEqual(client.end, 1001)
+
+    def test_a_framework_that_is_not_installed(self) -> None:
+        for name in ('cherrypy', 'gevent', 'tornado'):
+            with self.subTest(name), tempfile.TemporaryDirectory() as directory:
+                with open(os.path.join(directory, f'{name}.py'), 'w') as file:
+                    file.write(f'raise ModuleNotFoundError("No module named {name!r}", name={name!r})')
+                path = os.pathsep.join([directory, environment()['PYTHONPATH']])
+                status, output, errors = run_text('serve', '--backend', name, PYTHONPATH=path)
+                self.assertEqual((status, output), (2, ''))
+                self.assertEqual(
+                    errors,
+                    f'ws4py: --backend {name} cannot be used (No module named {name!r}): '
+                    f"python -m pip install 'ws4py[{name}]'\n",
+                )
 
     def test_a_bad_certificate(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
@@ -274,6 +272,21 @@ class PipeTest(unittest.TestCase):
         status, output, errors = run_text('ws://name.invalid/')
         self.assertEqual((status, output), (1, ''))
         self.assertRegex(errors, r'\Aws4py: cannot connect to ws://name\.invalid/: .+\n\Z')
+
+    def test_no_password_is_shown(self) -> None:
+        with socket.create_server(('127.0.0.1', 0)) as unused:
+            port = unused.getsockname()[1]
+        for url, status in (
+            (f'ws://zoe:secret@127.0.0.1:{port}/a@b', 1),
+            ('ws://zoe:secret@@127.0.0.1:99999/', 2),
+            ('http://zoe:secret@127.0.0.1/', 2),
+        ):
+            with self.subTest(url):
+                done, output, errors = run_text(url)
+                self.assertEqual((done, output), (status, ''))
+                self.assertNotRegex(errors, 'zoe|secret')
+                self.assertIn('//…@127.0.0.1', errors)
+        self.assertIn(f'cannot connect to ws://…@127.0.0.1:{port}/a@b: ', run_text(f'ws://zoe@127.0.0.1:{port}/a@b')[2])
 
     def test_a_refused_handshake(self) -> None:
         with serving(EchoWebSocket, origins=['http://elsewhere.example']) as url:

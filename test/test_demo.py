@@ -1,21 +1,27 @@
-"""The chat and its WSGI application, over real connections."""
+"""The chat and its page over real connections: in all detail on one server, and the same checks on every one."""
 
 from __future__ import annotations
 
 import http.client
+import importlib.util
 import json
 import queue
+import signal
 import threading
+import time
 import unittest
 from typing import Any, Optional
 from unittest import mock
 
-from support_demo import TIMEOUT, until
+from support_demo import TIMEOUT, Demo, until
+from support_tls import authority_file, certificate_files, client_context, needs_certificates
 
-from ws4py import demo
 from ws4py.client import WebSocketBaseClient
 from ws4py.client.threadedclient import WebSocketClient
+from ws4py.demo import BACKENDS, ChatWebSocket, chat, pages
+from ws4py.demo.on_wsgiref import make_server
 from ws4py.exc import HandshakeError
+from ws4py.limits import DEFAULT_LIMITS
 
 
 class Peer(WebSocketClient):
@@ -41,7 +47,7 @@ class Peer(WebSocketClient):
 
 class DemoTest(unittest.TestCase):
     def setUp(self) -> None:
-        self.server = demo.make_server('127.0.0.1', 0)
+        self.server = make_server('127.0.0.1', 0)
         self.port = self.server.server_address[1]
         thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
         thread.start()
@@ -94,10 +100,10 @@ class PageTest(DemoTest):
 
     def test_the_page_knows_the_limits(self) -> None:
         _, body = self.get('/')
-        self.assertIn(f'maxlength="{demo.NAME_LIMIT}"'.encode(), body)
-        self.assertIn(f'maxlength="{demo.TEXT_LIMIT}"'.encode(), body)
+        self.assertIn(f'maxlength="{chat.NAME_LIMIT}"'.encode(), body)
+        self.assertIn(f'maxlength="{chat.TEXT_LIMIT}"'.encode(), body)
         _, script = self.get('/chat.js')
-        limits = f'name: {demo.NAME_LIMIT}, text: {demo.TEXT_LIMIT}, binary: {demo.BINARY_LIMIT}'
+        limits = f'name: {chat.NAME_LIMIT}, text: {chat.TEXT_LIMIT}, binary: {chat.BINARY_LIMIT}'
         self.assertIn(limits.encode(), script)
 
     def test_head_other_methods_other_paths(self) -> None:
@@ -232,13 +238,13 @@ class ChatTest(DemoTest):
     def test_a_message_over_the_limit_ends_only_its_sender(self) -> None:
         ann, eve = self.peer('Ann'), self.peer('Eve')
         ann.next()
-        eve.send(bytes(demo.BINARY_LIMIT + 1), binary=True)
+        eve.send(bytes(chat.BINARY_LIMIT + 1), binary=True)
         self.assertEqual(eve.end.get(timeout=TIMEOUT)[0], 1009)
         eve.end.put(None)  # for the cleanup
         self.assertEqual(ann.next(), {'type': 'leave', 'id': 2, 'name': 'Eve'})
 
     def test_a_full_room(self) -> None:
-        with mock.patch.object(demo, 'ROOM_LIMIT', 1):
+        with mock.patch.object(chat, 'ROOM_LIMIT', 1):
             ann = self.peer('Ann')
             bob = self.peer()
             bob.tell(type='join', name='Bob')
@@ -254,27 +260,10 @@ class ChatTest(DemoTest):
         bob.sock.shutdown(2)
         self.assertEqual(ann.next(), {'type': 'leave', 'id': 2, 'name': 'Bob'})
 
-    def test_a_peer_that_does_not_read_holds_up_nobody(self) -> None:
-        ann = self.peer('Ann')
-        stalled = WebSocketBaseClient(f'ws://127.0.0.1:{self.port}/ws')
-        stalled.connect()
-        self.addCleanup(stalled.close_connection)
-        stalled.send('{"type": "join", "name": "Bob"}')
-        self.assertEqual(ann.next()['type'], 'join')
-
-        answers: list[Any] = [b'']
-        while len(answers) < 64 and not isinstance(answers[-1], dict):
-            ann.send(bytes(demo.BINARY_LIMIT), binary=True)
-            answers.append(ann.next())
-        self.assertEqual(answers[-1], {'type': 'leave', 'id': 2, 'name': 'Bob'})
-        self.assertGreater(len(answers), 4)  # so far it may be behind
-        ann.tell(type='say', text='still here')
-        until(lambda: isinstance(said := ann.next(), dict) and said['text'] == 'still here', 'the own message')
-
     def test_a_member_that_is_gone_does_not_disturb_a_broadcast(self) -> None:
         ann = self.peer('Ann')
         application = self.server.get_app()
-        gone = demo.ChatWebSocket(None, room=application.room)
+        gone = ChatWebSocket(None, room=application.room)
         gone.id, gone.name = 99, 'Gone'
         application.room._members[99] = gone
         ann.tell(type='say', text='anybody here?')
@@ -288,6 +277,196 @@ class ChatTest(DemoTest):
         self.server.manager.close_all()
         self.assertEqual(ann.end.get(timeout=TIMEOUT)[0], 1001)
         ann.end.put(None)
+
+
+class Everywhere:
+    """What the demo does on each backend, as ``python -m ws4py serve`` runs it."""
+
+    backend: str
+    framework: Optional[str] = None
+    demo: Demo
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if cls.framework and importlib.util.find_spec(cls.framework) is None:
+            raise unittest.SkipTest(f'{cls.framework} is not installed')
+        cls.demo = Demo('--backend', cls.backend)
+        cls.addClassCleanup(cls.demo.kill)
+
+    def start(self, *arguments: str) -> Demo:
+        demo = Demo('--backend', self.backend, *arguments)
+        self.addCleanup(demo.kill)
+        return demo
+
+    def peer(self, path: str, demo: Optional[Demo] = None, **options: Any) -> Peer:
+        peer = Peer((demo or self.demo).ws_url + path, **options)
+        peer.connect()
+        self.addCleanup(peer.run_forever)
+        self.addCleanup(peer.close)
+        return peer
+
+    def join(self, name: str, demo: Optional[Demo] = None, **options: Any) -> Peer:
+        peer = self.peer('ws', demo, **options)
+        peer.tell(type='join', name=name)
+        peer.welcome = peer.next()
+        self.assertEqual((peer.welcome['type'], peer.welcome['name']), ('welcome', name))
+        return peer
+
+    def request(self, method: str, path: str, secure: Optional[Demo] = None) -> tuple[http.client.HTTPResponse, bytes]:
+        connection: http.client.HTTPConnection
+        if secure:
+            connection = http.client.HTTPSConnection(
+                '127.0.0.1', secure.port, timeout=TIMEOUT, context=client_context()
+            )
+        else:
+            connection = http.client.HTTPConnection('127.0.0.1', self.demo.port, timeout=TIMEOUT)
+        self.addCleanup(connection.close)
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response, response.read()
+
+    def test_the_page_and_its_files(self) -> None:
+        for path in pages.FILES:
+            expected = pages.answer('GET', path)
+            for method, body in (('GET', expected.body), ('HEAD', b'')):
+                with self.subTest(path=path, method=method):
+                    response, found = self.request(method, f'{path}?a=b' if path == '/' else path)
+                    self.assertEqual((response.status, found), (200, body))
+                    for name, value in expected.headers:
+                        self.assertEqual(response.headers.get_all(name), [value], name)
+
+    def test_other_paths_and_methods(self) -> None:
+        for method, path, status in (
+            ('GET', '/nothing', 404),
+            ('GET', '/../cli.py', 404),
+            ('GET', '/%2e%2e/cli.py', 404),
+            ('POST', '/', 405),
+            ('DELETE', '/chat.js', 405),
+        ):
+            with self.subTest(method=method, path=path):
+                response, body = self.request(method, path)
+                self.assertEqual(response.status, status)
+                self.assertNotIn(b'Traceback', body)
+                for name, value in pages.answer(method, path).headers:
+                    self.assertEqual(response.headers.get_all(name), [value], name)
+
+    def test_a_websocket_is_for_websockets(self) -> None:
+        for path in ('/ws', '/echo'):
+            response, body = self.request('GET', path)
+            self.assertIn(response.status, (400, 426))
+            self.assertIn(b'Header HTTP_', body)
+
+    def test_an_origin_that_is_not_ours(self) -> None:
+        for origin in ('http://elsewhere.example', 'null', f'http://127.0.0.1:{self.demo.port + 1}'):
+            with self.subTest(origin), self.assertRaisesRegex(HandshakeError, '403'):
+                self.peer('ws', headers=[('Origin', origin)])
+        with self.assertRaisesRegex(HandshakeError, '404'):
+            self.peer('nothing')
+        self.peer('echo', headers=[('Origin', 'http://elsewhere.example')])
+        self.join('Olga', headers=[('Origin', f'http://127.0.0.1:{self.demo.port}')])
+
+    def test_two_talk(self) -> None:
+        demo = self.start()
+        ann, bob = self.join('Ann', demo), self.join('Bob', demo)
+        self.assertEqual(bob.welcome['peers'], [{'id': 1, 'name': 'Ann'}, {'id': 2, 'name': 'Bob'}])
+        self.assertEqual(ann.next(), {'type': 'join', 'id': 2, 'name': 'Bob'})
+        bob.tell(type='say', text='hällo')
+        bob.send(bytes(100_000), binary=True)
+        for peer in (ann, bob):
+            self.assertEqual(peer.next(), {'type': 'say', 'id': 2, 'name': 'Bob', 'text': 'hällo'})
+            self.assertEqual(peer.next(), b'\x00\x00\x00\x02' + bytes(100_000))
+        bob.send('{')
+        self.assertEqual(bob.next()['type'], 'error')
+        bob.close()
+        self.assertEqual(ann.next(), {'type': 'leave', 'id': 2, 'name': 'Bob'})
+        bob.run_forever()
+        self.assertEqual(bob.close_code, 1000)
+
+    def test_echo(self) -> None:
+        peer = self.peer('echo')
+        peer.send('"text"')
+        peer.send(b'\x00\xff', binary=True)
+        self.assertEqual([peer.next(), peer.next()], ['text', b'\x00\xff'])
+
+    def test_a_peer_that_does_not_read_holds_up_nobody(self) -> None:
+        demo = self.start()
+        ann = self.join('Ann', demo)
+        stalled = WebSocketBaseClient(demo.ws_url + 'ws')
+        stalled.connect()
+        self.addCleanup(stalled.close_connection)
+        stalled.send('{"type": "join", "name": "Bob"}')
+        self.assertEqual(ann.next()['type'], 'join')
+        slowest, answer = 0.0, b''
+        for _ in range(64):
+            start = time.monotonic()
+            ann.send(bytes(chat.BINARY_LIMIT), binary=True)
+            answer = ann.next()
+            slowest = max(slowest, time.monotonic() - start)
+            if isinstance(answer, dict):
+                break
+        self.assertEqual(answer, {'type': 'leave', 'id': 2, 'name': 'Bob'})
+        self.assertLess(slowest, DEFAULT_LIMITS.send_timeout / 2)
+        ann.tell(type='say', text='still here')
+        until(lambda: isinstance(said := ann.next(), dict) and said['text'] == 'still here', 'the own message')
+
+    def test_a_signal_tells_everybody_and_ends_it(self) -> None:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signum):
+                demo = self.start()
+                peers = [self.join('Ann', demo), self.join('Bob', demo), self.peer('echo', demo)]
+                self.assertEqual(demo.stop(signum), (0, ''))
+                for peer in peers:
+                    peer.run_forever()
+                    self.assertEqual(peer.close_code, 1001)
+
+    def test_a_signal_at_once(self) -> None:
+        self.assertEqual(self.start().stop(signal.SIGINT), (0, ''))
+
+    def test_a_port_in_use(self) -> None:
+        with self.assertRaisesRegex(AssertionError, f'cannot listen on 127.0.0.1:{self.demo.port}: .*in use'):
+            Demo('--backend', self.backend, port=self.demo.port)
+
+    @needs_certificates
+    def test_tls(self) -> None:
+        cert, key = certificate_files('127.0.0.1')
+        demo = self.start('--tls-cert', cert, '--tls-key', key)
+        self.assertTrue(demo.url.startswith('https://'))
+        response, body = self.request('GET', '/', demo)
+        self.assertEqual((response.status, body), (200, pages.answer('GET', '/').body))
+        trust = {'ca_certs': authority_file()}
+        ann, bob = self.join('Ann', demo, ssl_options=trust), self.join('Bob', demo, ssl_options=trust)
+        ann.tell(type='say', text='one')
+        ann.tell(type='say', text='two')
+        self.assertEqual([bob.next()['text'] for _ in range(2)], ['one', 'two'])  # each at once
+        self.assertEqual(demo.stop(signal.SIGINT), (0, ''))
+        for peer in (ann, bob):
+            peer.run_forever()
+            self.assertEqual(peer.close_code, 1001)
+
+
+class On_wsgiref(Everywhere, unittest.TestCase):
+    backend = 'wsgiref'
+
+
+class On_cherrypy(Everywhere, unittest.TestCase):
+    backend = framework = 'cherrypy'
+
+
+class On_gevent(Everywhere, unittest.TestCase):
+    backend = framework = 'gevent'
+
+
+class On_asyncio(Everywhere, unittest.TestCase):
+    backend = 'asyncio'
+
+
+class On_tornado(Everywhere, unittest.TestCase):
+    backend = framework = 'tornado'
+
+
+class EveryBackendTest(unittest.TestCase):
+    def test_is_tested(self) -> None:
+        self.assertEqual(tuple(case.backend for case in Everywhere.__subclasses__()), BACKENDS)
 
 
 if __name__ == '__main__':

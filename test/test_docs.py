@@ -23,9 +23,16 @@ class Documentation(unittest.TestCase):
     def test_every_module_of_the_reference_can_be_imported(self) -> None:
         names = re.findall(r'^\.\. automodule:: (\S+)$', (DOCS / 'reference.rst').read_text('utf-8'), re.MULTILINE)
         self.assertIn('ws4py.websocket', names)
+        missing = []
         for name in names:
             with self.subTest(module=name):
-                self.assertTrue(importlib.import_module(name).__doc__)
+                try:
+                    self.assertTrue(importlib.import_module(name).__doc__)
+                except ModuleNotFoundError as error:
+                    self.assertFalse(str(error.name).startswith('ws4py'), error)
+                    missing.append(f'{name}: {error}')
+        if missing:
+            self.skipTest('; '.join(missing))
 
     def test_links_of_the_readme_to_files_lead_somewhere(self) -> None:
         links = re.findall(r'\]\((?!https?:)([^)#]+)\)', (ROOT / 'README.md').read_text('utf-8'))

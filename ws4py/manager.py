@@ -33,7 +33,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, Union
 
 from ws4py import closecode
-from ws4py.messaging import BinaryMessage, Message, Payload, TextMessage
+from ws4py.broadcasting import broadcast
+from ws4py.messaging import Message, Payload
 from ws4py.sending import Driver
 from ws4py.timers import Timer, Timers
 from ws4py.websocket import WebSocket
@@ -348,30 +349,9 @@ class WebSocketManager(Driver, threading.Thread):
         self._check_process()
         hurried, self._hurry.on = getattr(self._hurry, 'on', False), True
         try:
-            self._broadcast(message, binary)
+            broadcast(self._all(), message, binary)
         finally:
             self._hurry.on = hurried
-
-    def _broadcast(self, message: Union[Payload, Message, Iterable[Payload]], binary: bool) -> None:
-        whole: Optional[Message] = None
-        if isinstance(message, (str, bytes, bytearray, memoryview)):
-            whole = BinaryMessage(message) if binary and not isinstance(message, str) else TextMessage(message)
-        elif not isinstance(message, Message):
-            message = list(message)  # each connection goes through it
-        elif not message.opcode & 8:  # a control frame is no data frame, send() knows what it is
-            whole = message
-        frame = None
-        for websocket in self._all():
-            try:
-                if whole is None or getattr(websocket.send, '__func__', None) is not WebSocket.send:
-                    websocket.send(message, binary)
-                elif websocket.stream.always_mask:  # a key of its own for each
-                    websocket.broadcast(whole.single(mask=True))
-                else:
-                    frame = frame or whole.single()
-                    websocket.broadcast(frame)
-            except Exception:
-                logger.info('a broadcast did not reach %r', websocket, exc_info=True)
 
     def close_all(self, code: int = closecode.GOING_AWAY, message: str = 'Server is shutting down') -> None:
         """Begin the closing handshake on every connection; does not wait for any."""

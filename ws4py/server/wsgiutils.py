@@ -81,7 +81,7 @@ class WebSocketWSGIApplication:
         return []
 
     def make_websocket(
-        self, sock: Any, protocols: list[str], extensions: list[Any], environ: WSGIEnvironment
+        self, sock: Any, protocols: list[str], extensions: list[Any], environ: dict[str, Any]
     ) -> WebSocket:
         """Make the websocket of a connection and put it into *environ* as ``ws4py.websocket``; may be overridden.
 

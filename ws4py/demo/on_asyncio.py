@@ -1,0 +1,50 @@
+"""The demo on asyncio: everything in one thread, with the standard library alone."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any, Callable, Optional
+
+from ws4py.demo.chat import ChatWebSocket, Room
+from ws4py.demo.pages import answer, refuse_foreign
+from ws4py.demo.running import TLSFiles, signals
+from ws4py.http11 import Headers, Request, Response
+from ws4py.server import asyncioserver
+from ws4py.websocket import EchoWebSocket
+
+__all__ = ['serve']
+
+
+def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+    """Serve until SIGINT or SIGTERM, then close every websocket with 1001 and wait for the closing handshakes.
+
+    :param ready: called with the port as soon as clients may come, and signals too.
+    :raises OSError: the address is in use, not ours or not known; ``ready`` was not called.
+    """
+    asyncio.run(_serve(host, port, tls, ready))
+
+
+async def _serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+    chat = functools.partial(ChatWebSocket, room=Room())
+    handlers: dict[str, Callable[..., Any]] = {'/ws': chat, '/echo': EchoWebSocket}
+    context = tls.context() if tls else None
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    async with asyncioserver.serve(handlers, host, port, ssl=context, process_request=_process_request) as server:
+        with signals(lambda: loop.call_soon_threadsafe(stopped.set)):
+            ready(server.sockets[0].getsockname()[1])
+            await stopped.wait()
+
+
+def _process_request(request: Request) -> Optional[Response]:
+    """Answer what is not for a websocket."""
+    path = request.target.partition('?')[0]
+    if path == '/echo':
+        return None
+    if path == '/ws':
+        answered = refuse_foreign(request.headers.get('Origin'), request.headers.get('Host'))
+        if answered is None:
+            return None
+    else:
+        answered = answer(request.method, path)
+    return Response(answered.status, answered.phrase, (1, 1), Headers(answered.headers), answered.body)
