@@ -189,7 +189,10 @@ class Receiver(Sender):
     def _handle(self, stream: Stream) -> bool:
         """Act on the events that the stream has ready; False when the connection has to be ended."""
         if stream.closing is not None:
-            self._close_received(stream.closing, stream)
+            if self.pending_calls is None:
+                self._close_received(stream.closing, stream)
+            else:  # what came before it is answered first
+                self.call(self._close_received, stream.closing, stream)
             return False
         if stream.errors:
             for error in list(stream.errors):
@@ -199,7 +202,8 @@ class Receiver(Sender):
             return False
         if stream.has_message:
             message, stream.message = stream.message, None
-            if not self.call(self.received_message, message):
+            assert message is not None
+            if not self._deliver(message):
                 return False
         if stream.pings:
             pings, stream.pings = stream.pings, []
@@ -212,6 +216,16 @@ class Receiver(Sender):
                 if not self.call(self.ponged, pong):
                     return False
         return True
+
+    def _deliver(self, message: Union[TextMessage, BinaryMessage]) -> bool:
+        """Hand *message* to the application; False when that ends the connection."""
+        return self.call(self.received_message, message)
+
+    def no_more_input(self) -> None:
+        """Called by the driver, perhaps more than once, when every message that comes has been processed."""
+
+    def socket_lost(self) -> None:
+        """Called by the driver when nothing more can come than what was received already."""
 
     def _close_received(self, closing: CloseControlMessage, stream: Stream) -> None:
         """Answer the peer's Close frame (section 5.5.1), or note that it answered ours."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any, Callable, Optional
 
+import gevent
 from gevent.event import Event
 
-from ws4py.demo.running import TLSFiles, signals
+from ws4py.demo.running import TLSFiles
 from ws4py.demo.wsgi import DemoApplication
 from ws4py.server.geventserver import WSGIServer
 
@@ -24,9 +26,16 @@ def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], 
     server = WSGIServer(address, DemoApplication(), log=None, **options)
     server.start()
     stopped = Event()
-    with signals(stopped.set):
-        try:
-            ready(server.server_port)
-            stopped.wait()
-        finally:
-            server.stop()
+
+    def stop() -> None:
+        for watcher in watchers:
+            watcher.cancel()  # a second signal ends the process
+        stopped.set()
+
+    # Not by the signal module: the hub may sleep on long after a signal before any Python code runs.
+    watchers = [gevent.signal_handler(number, stop) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        ready(server.server_port)
+        stopped.wait()
+    finally:
+        server.stop()
