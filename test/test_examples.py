@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import signal
 import ssl
@@ -9,11 +10,14 @@ import subprocess
 import sys
 import threading
 import unittest
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from support_tls import certificate_files, client_context, needs_certificates
 
 from ws4py.client.threadedclient import WebSocketClient
+from ws4py.exc import HandshakeError
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / 'example'
@@ -32,12 +36,58 @@ simple_server.make_server = on_a_free_port
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
+TORNADO_ON_A_FREE_PORT = """
+import runpy, sys, tornado.tcpserver as tcpserver
+del sys.argv[0]
+bind_sockets = tcpserver.bind_sockets
+def on_a_free_port(port, *arguments, **keywords):
+    sockets = bind_sockets(0, *arguments, **keywords)
+    print(sockets[0].getsockname()[1], flush=True)
+    return sockets
+tcpserver.bind_sockets = on_a_free_port
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+GEVENT_ON_A_FREE_PORT = """
+import runpy, sys, gevent.server as server
+del sys.argv[0]
+tcp_listener = server._tcp_listener
+def on_a_free_port(address, *arguments, **keywords):
+    sock = tcp_listener((address[0], 0), *arguments, **keywords)
+    print(sock.getsockname()[1], flush=True)
+    return sock
+server._tcp_listener = on_a_free_port
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+ASYNCIO_ON_A_FREE_PORT = """
+import runpy, sys, asyncio.base_events as base_events
+del sys.argv[0]
+create_server = base_events.BaseEventLoop.create_server
+async def on_a_free_port(loop, factory, host, port, **keywords):
+    server = await create_server(loop, factory, host, 0, **keywords)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    return server
+base_events.BaseEventLoop.create_server = on_a_free_port
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
+CHERRYPY_ON_A_FREE_PORT = """
+import runpy, sys, cherrypy
+del sys.argv[0]
+def on_a_free_port():
+    cherrypy.config.update({'server.socket_port': 0, 'engine.autoreload.on': False})
+cherrypy.engine.subscribe('start', on_a_free_port, priority=0)
+cherrypy.engine.subscribe('start', lambda: print(cherrypy.server.bound_addr[1], flush=True), priority=100)
+runpy.run_path(sys.argv[0], run_name='__main__')
+"""
+
 
 class Collector(WebSocketClient):
     """A client that keeps what it hears."""
 
-    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None) -> None:
-        super().__init__(url, ssl_options={'ssl_context': ssl_context} if ssl_context else None)
+    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None, headers: Any = None) -> None:
+        super().__init__(url, ssl_options={'ssl_context': ssl_context} if ssl_context else None, headers=headers)
         self.heard: list[str] = []
         self.answered = threading.Event()
         self.end: tuple[int, bytes] | None = None
@@ -53,9 +103,11 @@ class Collector(WebSocketClient):
 
 
 class Examples(unittest.TestCase):
-    def start_server(self, name: str, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+    def start_server(
+        self, name: str, *arguments: str, program: str = ON_A_FREE_PORT
+    ) -> tuple[subprocess.Popen[str], str]:
         """The running server and its address; it is ended with the test, if not before."""
-        command = [sys.executable, '-c', ON_A_FREE_PORT, str(EXAMPLE / name), *arguments]
+        command = [sys.executable, '-c', program, str(EXAMPLE / name), *arguments]
         server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.stop, server)
         assert server.stdout is not None
@@ -107,6 +159,14 @@ class Examples(unittest.TestCase):
         self.assertEqual(lines[1:9], [f'=> {size} {"*" * size}' for size in range(0, 200, 25)])
         self.assertEqual(lines[9:], ["closed 1000 b'Bye bye'"])
 
+    def test_the_asyncio_client_talks_to_the_server(self) -> None:
+        _, url = self.start_server('echo_wsgiref_server.py')
+        command = [sys.executable, '-X', 'dev', '-W', 'error', str(EXAMPLE / 'echo_asyncio_client.py'), url]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        lines = [f'=> {size} {"*" * size}' for size in range(0, 200, 25)]
+        self.assertEqual(done.stdout.splitlines(), [*lines, "closed 1000 b'Bye bye'"])
+
     def test_many_clients_hear_the_server_until_ctrl_c(self) -> None:
         _, url = self.start_server('echo_wsgiref_server.py')
         command = [sys.executable, str(EXAMPLE / 'many_clients.py'), url, '5']
@@ -131,6 +191,102 @@ class Examples(unittest.TestCase):
         client.send('again')
         client.run_forever()
         self.assertEqual((client.heard, client.end), (['hello', 'again'], (1000, b'enough')))
+
+    @unittest.skipIf(importlib.util.find_spec('cherrypy') is None, 'CherryPy is not installed')
+    def test_the_chat_on_cherrypy_tells_everybody(self) -> None:
+        """Its page has tests of its own, in test/browser."""
+        command = [sys.executable, str(EXAMPLE / 'echo_cherrypy_server.py'), '--port', '0']
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.stop, server)
+        assert server.stderr is not None
+        serving = next((line for line in server.stderr if 'Serving on http' in line), '')
+        url = f'ws{serving.strip().rpartition("http")[2]}/ws'
+        with self.assertRaisesRegex(HandshakeError, '403'):
+            Collector(url, headers=[('Origin', 'http://elsewhere.test')]).connect()
+        ann, bob = Collector(url), Collector(url)
+        ann.connect()
+        bob.connect()
+        ann.send('hello')
+        self.assertTrue(bob.answered.wait(TIMEOUT))
+        bob.send('wörld')
+        for client in (ann, bob):
+            client.run_forever()
+            self.assertEqual((client.heard, client.end), (['hello', 'wörld'], (1000, b'enough')))
+        errors = self.stop(server)
+        self.assertEqual(server.returncode, 0, errors)
+        self.assertNotIn('Traceback', errors)
+
+    @unittest.skipIf(importlib.util.find_spec('cherrypy') is None, 'CherryPy is not installed')
+    def test_the_simple_server_of_cherrypy(self) -> None:
+        server, url = self.start_server('simple_cherrypy_server.py', program=CHERRYPY_ON_A_FREE_PORT)
+        with urllib.request.urlopen(f'http{url[2:]}', timeout=TIMEOUT) as answer:
+            self.assertEqual(answer.read(), b'some HTML with a websocket javascript connection')
+        client = Collector(f'{url}ws')
+        client.connect()
+        client.send('hello')
+        self.assertTrue(client.answered.wait(TIMEOUT))
+        errors = self.stop(server)
+        client.run_forever()
+        self.assertEqual((client.heard, client.end), (['hello'], (1001, b'Server is shutting down')))
+        self.assertEqual(server.returncode, 0, errors)
+        self.assertNotIn('Traceback', errors)
+
+    @unittest.skipIf(importlib.util.find_spec('tornado') is None, 'Tornado is not installed')
+    def test_the_client_and_the_server_of_tornado(self) -> None:
+        server, url = self.start_server('echo_tornado_server.py', program=TORNADO_ON_A_FREE_PORT)
+        command = [sys.executable, '-W', 'error', str(EXAMPLE / 'echo_tornado_client.py'), f'{url}echo']
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        sizes = range(0, 200, 25)
+        self.assertEqual(done.stdout.splitlines(), [*(f'{n} {"*" * n}' for n in sizes), "closed 1000 b'Bye bye'"])
+        page = f'http{url[2:]}'
+        with urllib.request.urlopen(page, timeout=TIMEOUT) as answer:
+            self.assertEqual(answer.read(), b'The websocket is at /echo.')
+        client = Collector(f'{url}echo')
+        client.connect()
+        client.send('hello')
+        self.assertTrue(client.answered.wait(TIMEOUT))
+        errors = self.stop(server)
+        client.run_forever()
+        self.assertEqual(client.end, (1001, b'Server is shutting down'))
+        self.assertEqual(server.returncode, 0, errors)
+        self.assertNotIn('Traceback', errors)
+
+    def test_the_servers_of_asyncio(self) -> None:
+        for name, code in (('echo_asyncio_server.py', 1001), ('tulip_server.py', 1006)):
+            with self.subTest(name):
+                server, url = self.start_server(name, program=ASYNCIO_ON_A_FREE_PORT)
+                talker, listener = Collector(url), Collector(url)
+                talker.connect()
+                talker.send('hello')
+                talker.send('wörld')
+                talker.run_forever()
+                self.assertEqual((talker.heard, talker.end), (['hello', 'wörld'], (1000, b'enough')))
+                listener.connect()
+                listener.send('hello')
+                self.assertTrue(listener.answered.wait(TIMEOUT))
+                errors = self.stop(server)
+                listener.run_forever()
+                self.assertEqual(listener.end[0] if listener.end else None, code)  # the other just ends
+                self.assertEqual((server.returncode, errors), (0, ''))
+
+    @unittest.skipIf(importlib.util.find_spec('gevent') is None, 'gevent is not installed')
+    def test_the_client_and_the_server_of_gevent(self) -> None:
+        server, url = self.start_server('echo_gevent_server.py', program=GEVENT_ON_A_FREE_PORT)
+        command = [sys.executable, '-W', 'error', str(EXAMPLE / 'echo_gevent_client.py'), url]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        sizes = range(0, 40, 5)
+        self.assertEqual(done.stdout.splitlines(), [*(f'=> {n} {"*" * n}' for n in sizes), "closed 1000 b'Bye bye'"])
+        client = Collector(url)
+        client.connect()
+        client.send('hello')
+        self.assertTrue(client.answered.wait(TIMEOUT))
+        errors = self.stop(server)
+        client.run_forever()
+        self.assertEqual(client.end, (1001, b'Server is shutting down'))
+        self.assertEqual(server.returncode, 0, errors)
+        self.assertNotIn('Traceback', errors)
 
 
 class Shown(unittest.TestCase):

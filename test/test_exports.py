@@ -133,15 +133,23 @@ def modules() -> list[str]:
 
 class Exports(unittest.TestCase):
     def test_every_name_in_all_is_there(self) -> None:
+        missing = []
         for name in modules():
-            module = importlib.import_module(name)
+            try:
+                module = importlib.import_module(name)
+            except ModuleNotFoundError as error:  # a framework
+                self.assertFalse(str(error.name).startswith('ws4py'), error)
+                missing.append(f'{name}: {error}')
+                continue
             exported = getattr(module, '__all__', None)
             with self.subTest(module=name):
                 if exported is None:  # only a package of which nothing is used but its modules goes without
                     self.assertTrue(hasattr(module, '__path__'))
                     continue
                 self.assertEqual(sorted(set(exported)), sorted(exported), 'each name once')
-                self.assertEqual([missing for missing in exported if not hasattr(module, missing)], [])
+                self.assertEqual([absent for absent in exported if not hasattr(module, absent)], [])
+        if missing:
+            self.skipTest('; '.join(missing))
 
     def test_every_documented_name_is_there(self) -> None:
         for module, names in DOCUMENTED.items():

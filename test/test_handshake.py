@@ -15,12 +15,16 @@ from ws4py.handshake import (
     Refused,
     accept_key,
     check_response,
+    environ_of,
     generate_key,
     refuse,
     request_from_environ,
     respond,
+    response_reader,
+    split_target,
 )
 from ws4py.http11 import Headers, Request, Response
+from ws4py.limits import DEFAULT_LIMITS, Limits
 
 # RFC 6455 section 1.3
 KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
@@ -260,6 +264,10 @@ class RefusedTest(unittest.TestCase):
     def test_extensions(self) -> None:
         self.assertRefused(400, 'is not an extension', a_request({'Sec-WebSocket-Extensions': 'foo; a="b c"'}))
 
+    def test_the_answer_to_head_has_no_body(self) -> None:
+        refused = refuse(404, 'nothing there')
+        self.assertEqual(refused.build(), refused.build('HEAD') + b'nothing there\n')
+
     def test_a_refusal_of_the_servers_own(self) -> None:
         for status, phrase in [
             (403, 'Forbidden'),
@@ -351,6 +359,97 @@ class RequestFromEnvironTest(unittest.TestCase):
 
     def test_a_path_that_is_not_latin_1(self) -> None:
         self.assertEqual(request_from_environ({'PATH_INFO': '/€'}).target, '/%3F')
+
+
+class EnvironOfTest(unittest.TestCase):
+    def test_what_wsgi_servers_put_into_it(self) -> None:
+        headers = [('Host', 'a:1'), ('X-Y', '1'), ('x-y', '2'), ('X_Y', '3'), ('Content-Type', 'text/plain')]
+        headers += [('Content-Length', '5')]
+        request = Request('GET', '/caf%C3%A9%2f?q=%20&r', (1, 1), Headers(headers))
+        expected = {
+            'REQUEST_METHOD': 'GET',
+            'SCRIPT_NAME': '',
+            'PATH_INFO': '/caf\xc3\xa9/',
+            'QUERY_STRING': 'q=%20&r',
+            'SERVER_PROTOCOL': 'HTTP/1.1',
+            'SERVER_NAME': '127.0.0.1',
+            'SERVER_PORT': '9000',
+            'REMOTE_ADDR': '::1',
+            'REMOTE_PORT': '50000',
+            'CONTENT_TYPE': 'text/plain',
+            'CONTENT_LENGTH': '5',
+            'HTTP_HOST': 'a:1',
+            'HTTP_X_Y': '1,2',
+            'wsgi.url_scheme': 'http',
+        }
+        addresses = {'server': ('127.0.0.1', 9000), 'client': ('::1', 50000, 0, 0)}
+        self.assertEqual(environ_of(request, **addresses), expected)
+        secure = environ_of(request, secure=True, **addresses)
+        self.assertEqual(secure, {**expected, 'wsgi.url_scheme': 'https', 'HTTPS': 'on'})
+
+    def test_addresses_that_are_none(self) -> None:
+        for secure, port in [(False, '80'), (True, '443')]:
+            environ = environ_of(a_request(), secure=secure, server='/run/app.sock', client='')
+            names = ('SERVER_NAME', 'SERVER_PORT', 'REMOTE_ADDR', 'REMOTE_PORT')
+            self.assertEqual([environ[name] for name in names], ['localhost', port, '', ''])
+
+    def test_there_and_back(self) -> None:
+        for target in ('/', '/chat/%C3%A9%20x?a=b&c=%20', "/!$&'()*+,;=:@~"):
+            request = Request('GET', target, (1, 0), fields(UPGRADE, {'Origin': 'http://a'}))
+            again = request_from_environ(environ_of(request))
+            self.assertEqual((again.method, again.target, again.version), ('GET', target, (1, 0)))
+            self.assertEqual(
+                {name.lower(): value for name, value in again.headers},
+                {name.lower(): value for name, value in request.headers},
+            )
+
+    def test_targets(self) -> None:
+        for target, parts in [
+            ('/', ('/', '')),
+            ('/a?b?c', ('/a', 'b?c')),
+            ('//a/b', ('//a/b', '')),
+            ('/http://a/b', ('/http://a/b', '')),
+            ('http://host:1/a?b', ('/a', 'b')),
+            ('HTTPS://host?b/c', ('/', 'b/c')),
+            ('ws://host', ('/', '')),
+            ('*', ('*', '')),
+        ]:
+            self.assertEqual(split_target(target), parts, target)
+
+
+class ResponseReaderTest(unittest.TestCase):
+    interim = b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n'
+    final = b'HTTP/1.1 101 Switching Protocols\r\nX: y\r\n\r\n'
+
+    def read(self, *chunks: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[bytes, bytes]:
+        reader = response_reader(limits)
+        next(reader)
+        with self.assertRaises(StopIteration) as stop:
+            for chunk in chunks:
+                self.assertGreaterEqual(reader.send(chunk), 4096)
+        head, rest = stop.exception.value
+        return head, rest
+
+    def test_whole_cut_and_byte_by_byte(self) -> None:
+        data = self.interim + self.final
+        self.assertEqual(self.read(data + b'rest'), (self.final, b'rest'))
+        for cut in range(1, len(data)):
+            self.assertEqual(self.read(data[:cut], data[cut:] + b'rest'), (self.final, b'rest'), cut)
+        self.assertEqual(self.read(*(bytes([byte]) for byte in data)), (self.final, b''))
+
+    def test_what_is_final(self) -> None:
+        for status in (200, 302, 403, 500, 999):
+            head = b'HTTP/1.1 %d Oh\r\n\r\n' % status
+            self.assertEqual(self.read(self.interim + head), (head, b''))
+
+    def test_limits(self) -> None:
+        limits = Limits(head_size=len(self.interim + self.final))
+        self.assertEqual(self.read(self.interim + self.final, limits=limits), (self.final, b''))
+        limits = Limits(head_size=len(self.interim + self.final) - 1)
+        with self.assertRaisesRegex(HandshakeError, f'interim responses of more than {limits.head_size} bytes'):
+            self.read(self.interim + self.final, limits=limits)
+        with self.assertRaisesRegex(HandshakeError, 'is not a status line'):
+            self.read(b'SSH-2.0-OpenSSH\r\n\r\n')
 
 
 class CheckResponseTest(unittest.TestCase):

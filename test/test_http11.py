@@ -96,6 +96,12 @@ class HeadersTest(unittest.TestCase):
         self.assertIsNone(headers.get('A'))
         self.assertEqual((headers.get('A', 'b'), headers.get_all('A'), len(headers)), ('b', [], 0))
 
+    def test_by_index(self) -> None:
+        headers = Headers([('A', '1'), ('a', '2')])
+        self.assertEqual(headers['a'], '1')
+        with self.assertRaises(KeyError):
+            headers['b']
+
     def test_the_caller_gets_copies(self) -> None:
         headers = Headers([('A', '1')])
         headers.items().append(('B', '2'))
@@ -252,6 +258,25 @@ class ResponseTest(HTTPErrorCase):
             with self.assertRaisesRegex(ValueError, f'{status} is not a status'):
                 Response(status, 'OK', (1, 1), Headers()).build()
 
+    def test_a_body(self) -> None:
+        response = Response(200, 'OK', (1, 1), Headers([('Content-Type', 'text/plain')]), b'fine\n')
+        head = b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\nContent-Length: 5\r\n\r\n'
+        self.assertEqual(response.build(), head + b'fine\n')
+        self.assertEqual(response.build('HEAD'), head)
+        self.assertEqual(len(response.headers), 1)
+
+    def test_headers_of_a_final_response(self) -> None:
+        for status, headers, added in [
+            (404, [], [('Connection', 'close'), ('Content-Length', '0')]),
+            (200, [('connection', 'x'), ('content-length', '7')], []),  # of a HEAD, whose body is not known
+            (204, [], [('Connection', 'close')]),
+            (304, [('Content-Length', '7')], [('Connection', 'close')]),
+            (101, [('Upgrade', 'websocket')], []),
+        ]:
+            with self.subTest(status=status, headers=headers):
+                built = Response.parse(Response(status, '', (1, 1), Headers(headers)).build())
+                self.assertEqual(built.headers.items(), headers + added)
+
 
 class HeadReaderTest(HTTPErrorCase):
     def test_whole_and_cut_anywhere(self) -> None:
@@ -271,6 +296,17 @@ class HeadReaderTest(HTTPErrorCase):
         with self.assertRaises(StopIteration) as stop:
             reader.send(REQUEST[20:])
         self.assertEqual(stop.exception.value, (REQUEST, b''))
+
+    def test_what_was_received_before(self) -> None:
+        for cut in range(len(REQUEST)):
+            reader = head_reader(DEFAULT_LIMITS, REQUEST[:cut])
+            next(reader)
+            with self.assertRaises(StopIteration) as stop:
+                reader.send(REQUEST[cut:] + b'rest')
+            self.assertEqual(stop.exception.value, (REQUEST, b'rest'))
+        with self.assertRaises(StopIteration) as stop:
+            next(head_reader(DEFAULT_LIMITS, REQUEST + b'rest'))
+        self.assertEqual(stop.exception.value, (REQUEST, b'rest'))
 
     def test_a_bare_line_feed(self) -> None:
         for data in (

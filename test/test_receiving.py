@@ -421,6 +421,24 @@ class Coroutines(Case):
         calls, websocket.pending_calls = websocket.pending_calls, None
         self.assertEqual([hook.__name__ for hook, _ in calls], ['received_message', 'ponged'])
 
+    def test_a_close_is_answered_after_what_came_before_it(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.addCleanup(ours.close)
+        websocket, driver, peer = self.Async(ours), RecordingDriver(), Peer(theirs)
+        websocket.attach(driver, True)
+        peer.text('one')
+        peer.close(4000)
+        while websocket.once():
+            pass
+        websocket.send('an answer')
+        ((coroutine, _),) = driver.coroutines
+        coroutine.close()
+        calls, websocket.pending_calls = websocket.pending_calls, None
+        for hook, args in calls:
+            hook(*args)
+        self.assertEqual([peer.receive(), peer.receive()], [(0x81, b'an answer'), (CLOSE, b'\x0f\xa0')])
+
     def test_without_a_loop_they_are_an_error(self) -> None:
         with logs() as records, running(self.Async) as (websocket, peer):
             peer.text('one')

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gc
 import socket
 import struct
+import sys
 import threading
 import unittest
+import weakref
 from typing import Any, Callable, Optional
 
 import support_tls
@@ -15,8 +19,11 @@ from helpers import TIMEOUT, Recorder, close_frame, frame, limited, logs, needs_
 
 from ws4py.framing import OPCODE_TEXT
 from ws4py.limits import Limits
+from ws4py.messaging import BinaryMessage
 from ws4py.sending import NotOpenError
-from ws4py.transport import CROWD, TransportConnection, TransportSocket
+from ws4py.state import State
+from ws4py.transport import CROWD, Backlog, FedSocket, TransportConnection, TransportSocket
+from ws4py.websocket import WebSocket
 
 TEXT, BINARY, CLOSE = 0x81, 0x82, 0x88
 KIB = 1024
@@ -134,6 +141,25 @@ class Connections(TransportCase):
         connection.connection_lost(ConnectionResetError('reset'))
         self.assertEqual(websocket.calls[1:], [('error', ConnectionResetError), ('closed', 1006, 'Going away')])
 
+    async def test_what_was_fed_before_a_failure_does_not_hide_the_end(self) -> None:
+        for end_first in (False, True):
+            with self.subTest(end_first=end_first), logs():
+                websocket, peer, connection = await self.connect()
+                websocket.crowd(True)
+                for data in (b'\xf1\x80\0\0\0\0', b'more', b'and more'):
+                    connection.data_received(data)
+                if end_first:
+                    connection.eof_received()
+                websocket.crowd(False)
+                await until(lambda: connection.over or connection._lingers)
+                if not end_first:
+                    peer.text('much more')
+                    self.assertEqual((await peer.receive())[0], CLOSE)
+                    self.assertFalse(connection.over)
+                    peer.writer.close()
+                await until(lambda: connection.over)
+                self.assertEqual(websocket.close_code, 1002)
+
     async def test_a_failure_waits_for_the_peer(self) -> None:
         websocket, peer, connection = await self.connect()
         peer.writer.write(b'\xf1\x80\0\0\0\0')
@@ -178,11 +204,38 @@ class Connections(TransportCase):
         connection.resume_writing()
         await asyncio.sleep(0)
         connection._transport.abort()
-        await until(lambda: self.losses)
-        self.assertEqual(websocket.calls, [('opened',)])
+        await until(lambda: not websocket.sock.is_alive() and connection._gone)
+        self.assertEqual((websocket.calls, self.losses), ([('opened',)], 0))
         websocket.crowd(False)
         await until(lambda: connection.over)
         self.assertEqual(websocket.calls[1:], [('message', b'last words'), ('closed', 1006, 'Going away')])
+
+
+class Turns(TransportCase):
+    async def test_who_sends_much_at_once_is_not_the_only_one(self) -> None:
+        websocket, _, connection = await self.connect()
+        connection.data_received(frame(OPCODE_TEXT, b'much', masked=True) * 20_000)
+        self.assertLess(len(websocket.named('message')), 10_000)
+        self.assertFalse(connection._transport.is_reading())
+        connection.data_received(frame(OPCODE_TEXT, b'more', masked=True))
+        self.assertLess(len(websocket.named('message')), 10_000)
+        await until(lambda: len(websocket.named('message')) == 20_001)
+        self.assertEqual(websocket.calls[-1], ('message', b'more'))
+        await until(connection._transport.is_reading)
+
+    async def test_the_end_comes_when_everything_had_its_turn(self) -> None:
+        websocket, _, connection = await self.connect()
+        connection.data_received(frame(OPCODE_TEXT, b'much', masked=True) * 20_000)
+        connection.eof_received()
+        self.assertFalse(connection.over)
+        await until(lambda: connection.over)
+        self.assertEqual(len(websocket.named('message')), 20_000)
+
+    async def test_an_end_with_much_behind_it(self) -> None:
+        websocket, _, connection = await self.connect()
+        connection.data_received(close_frame(masked=True) + bytes(64 * KIB))
+        self.assertTrue(connection.over)
+        self.assertFalse(connection._resting)
 
 
 class Sockets(TransportCase):
@@ -229,6 +282,26 @@ class Sockets(TransportCase):
                 """Nothing is known."""
 
         self.assertEqual(TransportSocket(Bare(), self.loop, 1).fileno(), -1)
+
+    @unittest.skipUnless(hasattr(sys, 'getrefcount'), 'without reference counts everything waits for the gc')
+    async def test_an_error_that_was_raised_does_not_keep_it(self) -> None:
+        class Fed(FedSocket):
+            def _close(self) -> None:
+                pass
+
+        def lose() -> Any:
+            sock = Fed(self.loop, 0)
+            error = ConnectionResetError(errno.ECONNRESET, 'reset')
+            sock.feed_end(error)
+            for _ in range(2):
+                with contextlib.suppress(ConnectionResetError):
+                    sock.recv(1)
+                    self.fail('it was not raised')
+            return weakref.ref(sock)
+
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.assertIsNone(lose()())
 
     async def test_closed_by_another_thread_also_when_the_loop_is_over(self) -> None:
         websocket, _, _ = await self.connect()
@@ -332,6 +405,62 @@ class Room(TransportCase):
             with self.assertRaises(NotOpenError):
                 await sender
 
+    async def test_also_when_nobody_asked_the_driver(self) -> None:
+        websocket, _, connection = await self.connect(write_high_water=64 * KIB)
+        while websocket.has_room:
+            websocket.send(bytes(64 * KIB), True)
+        sender = self.loop.create_task(connection.room())
+        await asyncio.sleep(0)
+        with logs():
+            websocket.terminate()
+            with self.assertRaises(NotOpenError):
+                await sender
+        self.assertTrue(connection.over)
+
+    async def test_a_hook_learns_of_it_in_time_to_come_to_its_own_end(self) -> None:
+        class Sending(Recorder):
+            async def opened(self) -> None:  # type: ignore[override]
+                assert isinstance(self._driver, TransportConnection)
+                self.calls.append(('in hook', self._driver.in_hook))
+                while self.has_room:
+                    self.send(bytes(64 * KIB), True)
+                for _ in range(2):
+                    with contextlib.suppress(NotOpenError):
+                        await self._driver.room()
+                        self.calls.append(('room',))
+                await self._driver.room()
+                self.calls.append(('room',))
+
+        websocket, peer, connection = await self.connect(limited(Sending, write_high_water=64 * KIB))
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        self.assertFalse(connection.in_hook)
+        await until(lambda: connection._senders)
+        with logs() as records:
+            peer.writer.transport.abort()
+            await until(lambda: websocket.named('closed'))
+        self.assertEqual(websocket.calls, [('in hook', True), ('closed', 1006, 'Going away')])
+        self.assertEqual([record for record in records if record.levelname == 'ERROR'], [])
+
+
+class Backlogs(unittest.TestCase):
+    def test_messages(self) -> None:
+        backlog = Backlog(100)
+        for size, long in ((50, False), (50, False), (1, True)):
+            backlog.append(BinaryMessage(bytes(size)))
+            self.assertIs(backlog.long, long)
+        for size, long in ((50, True), (50, False), (1, False)):
+            self.assertEqual(len(backlog.popleft().data), size)
+            self.assertIs(backlog.long, long)
+
+    def test_their_number(self) -> None:
+        backlog = Backlog(100)
+        for number in range(1, CROWD + 1):
+            backlog.append(BinaryMessage(b''))
+            self.assertIs(backlog.long, number == CROWD)
+        for number in range(CROWD - 1, -1, -1):
+            backlog.popleft()
+            self.assertIs(backlog.long, number >= CROWD // 4)
+
 
 class Async(Recorder):
     """Every hook is a coroutine, and the first word of a message says what it does."""
@@ -378,7 +507,7 @@ class Coroutines(TransportCase):
         websocket, peer, connection = await self.connect(Async)
         peer.text('wait', *(['more'] * 10 * CROWD))
         await until(lambda: websocket.watched[1])
-        self.assertEqual(len(websocket.pending_calls), CROWD)
+        self.assertIn(len(websocket.pending_calls), (CROWD - 1, CROWD))
         self.assertFalse(connection._transport.is_reading())
         websocket.go.set()
         await until(lambda: len(websocket.named('done')) == 10 * CROWD + 1)
@@ -388,7 +517,7 @@ class Coroutines(TransportCase):
         websocket, peer, _ = await self.connect(Async, write_high_water=10 * KIB)
         peer.text('wait', *(['x' * KIB] * 100))
         await until(lambda: websocket.watched[1])
-        self.assertEqual(len(websocket.pending_calls), 11)
+        self.assertIn(len(websocket.pending_calls), (10, 11))  # opened() was running when the first of them came
         websocket.go.set()
         await until(lambda: len(websocket.named('done')) == 101)
 
@@ -410,9 +539,12 @@ class Coroutines(TransportCase):
         peer.writer.transport.abort()
         await until(lambda: connection._patience)
         connection.end()  # a second reason changes nothing
+        connection.watch(websocket)
+        self.assertFalse(connection._transport.is_reading())
         self.assertFalse(connection.over)
         websocket.go.set()
         await until(lambda: websocket.named('closed'))
+        connection.end()
         self.assertEqual(websocket.calls[-2:], [('done', b'then'), ('closed', 1006, {})])
 
     async def test_but_not_for_ever(self) -> None:
@@ -424,6 +556,39 @@ class Coroutines(TransportCase):
             await until(lambda: websocket.named('closed'))
         self.assertEqual(websocket.calls[1:], [('begun', b'wait'), ('closed', 1006, {})])
         self.assertTrue(connection.over)
+
+    async def test_as_long_as_it_gets_on_with_what_had_come(self) -> None:
+        class Slow(Async):
+            async def received_message(self, message: Any) -> None:  # type: ignore[override]
+                await asyncio.sleep(0.03)
+                self.calls.append(('done', message.data))
+
+        websocket, peer, _ = await self.connect(limited(Slow, close_timeout=0.1))
+        peer.text(*map(str, range(10)))
+        peer.close()
+        await until(lambda: websocket.named('closed'))
+        self.assertEqual(len(websocket.named('done')), 10)
+
+    async def test_it_is_cancelled_on_request(self) -> None:
+        websocket, peer, connection = await self.connect(Async)
+        peer.text('wait')
+        await until(lambda: ('begun', b'wait') in websocket.calls)
+        with logs():
+            connection.cancel()
+            await until(lambda: websocket.named('closed'))
+        connection.cancel()
+        self.assertEqual(websocket.named('done'), [])
+
+    async def test_closed_may_call_init_to_connect_again(self) -> None:
+        class Again(Async):
+            async def closed(self, code: int, reason: Any = None) -> None:  # type: ignore[override]
+                self.sock.close()
+                WebSocket.__init__(self, 'another socket')
+
+        websocket, peer, _ = await self.connect(Again)
+        peer.close()
+        await until(lambda: self.losses)
+        self.assertEqual((websocket.sock, websocket.state), ('another socket', State.OPEN))
 
     async def test_only_some_are_coroutines(self) -> None:
         class Mixed(Async):

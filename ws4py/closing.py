@@ -235,19 +235,24 @@ class Closer(Receiver):
             timer.cancel()
         code, reason = self._outcome()
         self.close_code, self.close_reason = code, reason
-        finish: Optional[Callable[[], None]] = self._finish
+
+        def finish() -> None:
+            if self._lock is lock:  # else closed() has called __init__, to connect again
+                self._finish()
+
+        awaited = False
         try:
             result: object = self.closed(code, reason)  # type: ignore[func-returns-value]  # may be an async def
             if isinstance(result, CoroutineType):
                 if driver is None:
                     refuse_coroutine(self.closed, result)
                 else:
-                    driver.run_coroutine(self, self.closed, result, self._finish)
-                    finish = None  # environ and socket are still there while it runs
+                    driver.run_coroutine(self, self.closed, result, finish)
+                    awaited = True  # environ and socket are still there while it runs
         except Exception:
             logger.exception('closed() raised')
         finally:
-            if finish is not None and self._lock is lock:  # else closed() has called __init__, to connect again
+            if not awaited:
                 finish()
 
     def _outcome(self) -> tuple[int, Union[bytes, str]]:

@@ -38,6 +38,7 @@ class LoopDriver(Driver):
         self._lingers = False  # there is nothing more to process, but it may not be ended yet
         self._deaf = False  # … and nothing more comes
         self._dropped = False
+        self._broken = False  # nothing can be sent any more
 
     @abc.abstractmethod
     def call_soon(self, callback: Callable[[], object]) -> None:
@@ -51,8 +52,12 @@ class LoopDriver(Driver):
 
     def start(self) -> None:
         """Drive the connection from now on; its ``opened()`` is called here."""
+        self.websocket.attach(self, queued=True)
+        self.open()
+
+    def open(self) -> None:
+        """Call ``opened()``, and then wait for bytes; the second half of :meth:`start`."""
         websocket = self.websocket
-        websocket.attach(self, queued=True)
         going = websocket.call(websocket.opened)
         self._opened = True
         if going:
@@ -70,10 +75,14 @@ class LoopDriver(Driver):
                 self._stop_lingering()
             return
         going = websocket.once()
-        while going and self.holds_input:
+        while going and self._goes_on():
             going = websocket.once()
         if not going:
             self._finish()
+
+    def _goes_on(self) -> bool:
+        """True when there is more to process now."""
+        return self.holds_input
 
     @property
     def holds_input(self) -> bool:
@@ -86,6 +95,7 @@ class LoopDriver(Driver):
             return
         websocket = self.websocket
         if not websocket.flush():
+            self._broken = True
             self.end()
         elif self._deaf:
             if not websocket.watched[0]:
@@ -101,7 +111,10 @@ class LoopDriver(Driver):
 
     def _finish(self) -> None:
         """There is nothing more to process: end it, once it may be ended."""
-        if self.websocket.lingers:
+        if self.over:
+            return
+        self.websocket.no_more_input()
+        if self.websocket.lingers and not self._broken:
             self._lingers = True
             self._look()
         else:
@@ -141,5 +154,6 @@ class LoopDriver(Driver):
 
     def forget(self, websocket: Any) -> None:
         """The connection has ended, its socket is about to be closed."""
+        self.over = True  # also when it was not we who ended it
         if self.in_loop():
             self.wait_for(read=False, write=False)

@@ -15,12 +15,12 @@ import logging
 import os
 import re
 from base64 import b64encode
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from http import HTTPStatus
 from typing import Any, Optional, Union
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from ws4py import WS_KEY, WS_VERSION
 from ws4py.exc import HandshakeError, HTTPError
@@ -28,22 +28,27 @@ from ws4py.http11 import (
     Headers,
     Request,
     Response,
+    head_reader,
     parse_extensions,
     parse_token_list,
     parse_version,
     show,
     split_list,
 )
+from ws4py.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
     'Accepted',
     'Refused',
     'accept_key',
     'check_response',
+    'environ_of',
     'generate_key',
     'refuse',
     'request_from_environ',
     'respond',
+    'response_reader',
+    'split_target',
 ]
 
 logger = logging.getLogger('ws4py')
@@ -52,6 +57,7 @@ _VERSION = '13'
 _KEY = re.compile(r'[A-Za-z0-9+/]{22}==')  # 16 bytes in base64
 # RFC 3986 section 3.2 without the comma, which is what several Host lines become in a WSGI environ
 _HOST = re.compile(r"[A-Za-z0-9\-._~!$&'()*+;=%:\[\]]+")
+_ORIGIN = re.compile(r'\A[A-Za-z][A-Za-z0-9+\-.]*://[^/?]*')  # what a URL has before its path
 
 # Headers that the answers of these statuses need to be useful.
 _EXPLAINED: dict[int, tuple[tuple[str, str], ...]] = {
@@ -99,7 +105,7 @@ class Accepted:
 class Refused:
     """The upgrade is refused; whatever follows the request on this connection must not be served.
 
-    :ivar status: 400, 403, 405, 414, 426, 431 or 505.
+    :ivar status: 400, 403, 405, 414, 426, 431, 505, or one of the server's own.
     :ivar headers: of the response, in order; they describe :attr:`body`.
     :ivar reason: what was found and what was expected.
     """
@@ -118,9 +124,9 @@ class Refused:
         """The reason as a line of UTF-8."""
         return _body(self.reason)
 
-    def build(self) -> bytes:
-        """The whole response as it is sent, body included."""
-        return _build_response(self.status, self.headers) + self.body
+    def build(self, method: str = 'GET') -> bytes:
+        """The whole response as it is sent, body included, unless the request's *method* was HEAD."""
+        return _build_response(self.status, self.headers, self.body, method)
 
 
 def refuse(status: int, reason: str) -> Refused:
@@ -193,6 +199,67 @@ def request_from_environ(environ: Mapping[str, Any]) -> Request:
         target += f'?{environ["QUERY_STRING"]}'
     version = parse_version(environ.get('SERVER_PROTOCOL', 'HTTP/1.1'))
     return Request(environ.get('REQUEST_METHOD', ''), target, version, headers)
+
+
+def environ_of(request: Request, *, secure: bool = False, server: Any = None, client: Any = None) -> dict[str, Any]:
+    """What a WSGI server would put into the environ of *request* (PEP 3333), for servers that are none.
+
+    The inverse of :func:`request_from_environ`. There is no ``wsgi.input`` and none of its like.
+
+    :param secure: the connection is encrypted: ``wsgi.url_scheme`` is ``https``, for a wss URL too, as it is on the
+        servers that are WSGI's own.
+    :param server: the address of our end, ``(host, port)`` or more; of anything else (a Unix socket's path) nothing
+        is told.
+    :param client: the same of the peer.
+    """
+    scheme, default_port = ('https', 443) if secure else ('http', 80)
+    path, query = split_target(request.target)
+    server_name, server_port = server[:2] if isinstance(server, tuple) else ('localhost', default_port)
+    client_name, client_port = client[:2] if isinstance(client, tuple) else ('', '')
+    environ = {
+        'REQUEST_METHOD': request.method,
+        'SCRIPT_NAME': '',
+        'PATH_INFO': unquote_to_bytes(path).decode('latin-1'),
+        'QUERY_STRING': query,
+        'SERVER_PROTOCOL': 'HTTP/{}.{}'.format(*request.version),
+        'SERVER_NAME': server_name,
+        'SERVER_PORT': str(server_port),
+        'REMOTE_ADDR': client_name,
+        'REMOTE_PORT': str(client_port),
+        'wsgi.url_scheme': scheme,
+    }
+    if secure:
+        environ['HTTPS'] = 'on'
+    for name, value in request.headers.items():
+        if '_' in name:
+            continue  # Sec_WebSocket_Key would be the same as Sec-WebSocket-Key here, and no proxy knows it
+        key = name.upper().replace('-', '_')
+        if key not in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
+            key = f'HTTP_{key}'
+        environ[key] = f'{environ[key]},{value}' if key in environ else value
+    return environ
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Path and query of a request target, as they were sent; it may also be a whole URL (RFC 9112 section 3.2.2)."""
+    path, _, query = _ORIGIN.sub('', target, count=1).partition('?')
+    return path or '/', query
+
+
+def response_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[int, Optional[bytes], tuple[bytes, bytes]]:
+    """Like :func:`ws4py.http11.head_reader`, for the head of the final response: interim ones (1xx) are passed over.
+
+    :raises HandshakeError: also when all of them together are larger than one head may be.
+    """
+    rest, total = b'', 0
+    while True:
+        head, rest = yield from head_reader(limits, rest)
+        total += len(head)
+        if total > limits.head_size:
+            raise HandshakeError(f'interim responses of more than {limits.head_size} bytes')
+        status = Response.parse(head, limits).status
+        if status == 101 or not 100 <= status < 200:
+            return head, rest
 
 
 def check_response(
@@ -316,5 +383,5 @@ def _body(reason: str) -> bytes:
     return f'{reason}\n'.encode()
 
 
-def _build_response(status: int, headers: list[tuple[str, str]]) -> bytes:
-    return Response(status, HTTPStatus(status).phrase, (1, 1), Headers(headers)).build()
+def _build_response(status: int, headers: list[tuple[str, str]], body: bytes = b'', method: str = 'GET') -> bytes:
+    return Response(status, HTTPStatus(status).phrase, (1, 1), Headers(headers), body).build(method)

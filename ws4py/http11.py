@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 READ_SIZE = 64 * 1024  # bytes asked for at once; what comes behind the head is handed back
+BODILESS = (204, 304)  # never have a body, and the first no Content-Length either (RFC 9110 section 8.6)
 
 #: The name of an extension and its parameters in order, each with its value or None (RFC 6455 section 9.1).
 Extension = tuple[str, list[tuple[str, Optional[str]]]]
@@ -104,6 +105,13 @@ class Headers:
         values = self._values.get(name.lower())
         return values[0] if values else default
 
+    def __getitem__(self, name: str) -> str:
+        """The first value of *name*.
+
+        :raises KeyError: there is none.
+        """
+        return self._values[name.lower()][0]
+
     def get_all(self, name: str) -> list[str]:
         """Every value of *name* in order, none is an empty list."""
         return list(self._values.get(name.lower(), ()))
@@ -164,12 +172,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """The head of a response: ``HTTP/1.1 101 Switching Protocols`` and its headers."""
+    """The head of a response: ``HTTP/1.1 101 Switching Protocols`` and its headers.
+
+    :ivar body: of a response that is sent; one that was received is a head alone.
+    """
 
     status: int
     phrase: str
     version: tuple[int, int]
     headers: Headers
+    body: bytes = b''
 
     @classmethod
     def parse(cls, head: bytes, limits: Limits = DEFAULT_LIMITS) -> Response:
@@ -184,29 +196,43 @@ class Response:
             raise HTTPError(400, f'{show(first)} is not a status line (expected HTTP/1.1 101 Switching Protocols)')
         return cls(int(status), phrase, parse_version(version), _parse_fields(fields, limits, tolerant=True))
 
-    def build(self) -> bytes:
-        """The head as it is sent.
+    def build(self, method: str = 'GET') -> bytes:
+        """The response as it is sent, body included.
 
+        A final one (not 1xx) is the last on its connection: ``Connection: close`` and ``Content-Length`` are added
+        where they are missing.
+
+        :param method: of the request; HEAD is answered without the body (RFC 9110 section 9.3.2).
         :raises ValueError: the status has not three digits, or the phrase has a character that would end the line.
         """
         if not _STATUS.fullmatch(str(self.status)):
             raise ValueError(f'{self.status!r} is not a status (expected 100 to 999)')
         if _NOT_IN_VALUE.search(self.phrase):
             raise ValueError(f'{show(self.phrase)} is not a reason phrase (expected printable characters)')
-        return _build_head(f'{_build_version(self.version)} {self.status} {self.phrase}', self.headers)
+        headers = Headers(self.headers)
+        if self.status >= 200:
+            if 'Connection' not in headers:
+                headers.add('Connection', 'close')
+            if 'Content-Length' not in headers and self.status not in BODILESS:
+                headers.add('Content-Length', str(len(self.body)))
+        head = _build_head(f'{_build_version(self.version)} {self.status} {self.phrase}', headers)
+        return head if method == 'HEAD' else head + self.body
 
 
-def head_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[int, Optional[bytes], tuple[bytes, bytes]]:
+def head_reader(
+    limits: Limits = DEFAULT_LIMITS, data: bytes = b''
+) -> Generator[int, Optional[bytes], tuple[bytes, bytes]]:
     """A generator that collects bytes up to the empty line of a head.
 
     Prime it with ``next()``, then ``send()`` what was received, in pieces of any size. It yields how many bytes it
     would like to have; once the head is complete it returns, as ``StopIteration.value``, the head with its empty line
     and what came behind it. An end of file before that is for the caller to judge.
 
+    :param data: what was received before and belongs to it.
     :raises HTTPError: 400 a line ends with a bare LF (the end of such a head would never be seen), 414 the first line
         or 431 the head is over ``limits.head_size``.
     """
-    buffer = bytearray()
+    buffer = bytearray(data)
     line = searched = 0  # where the line in progress begins; how far it was searched for its end
     while True:
         end = buffer.find(b'\n', searched, limits.head_size)

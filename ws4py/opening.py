@@ -1,4 +1,4 @@
-"""The opening handshake on a blocking socket: one deadline for all of it, and the reading of a head.
+"""The opening handshake on a blocking socket: one deadline for all of it, and the reading of a request's head.
 
 A timeout on a socket begins anew with each byte that comes, so a peer that sends one every few seconds would be
 waited for without end. A :class:`Deadline` gives every call only what is left. Clients and threaded servers use it,
@@ -34,10 +34,9 @@ class Deadline:
         sock.settimeout(remaining)
 
 
-def read_head(sock: Any, limits: Limits, deadline: Deadline, data: bytes = b'') -> tuple[bytes, bytes]:
-    """Read the head of a request or a response.
+def read_head(sock: Any, limits: Limits, deadline: Deadline) -> tuple[bytes, bytes]:
+    """Read the head of a request.
 
-    :param data: what was received before and belongs to it.
     :returns: the head with its empty line, and what came behind it.
     :raises EOFError: the peer closed the connection first.
     :raises OSError: the connection broke, or the deadline passed.
@@ -45,10 +44,8 @@ def read_head(sock: Any, limits: Limits, deadline: Deadline, data: bytes = b'') 
     """
     reader = head_reader(limits)
     size = next(reader)
-    begun = bool(data)
+    begun = False
     try:
-        if data:
-            size = reader.send(data)
         while True:
             deadline.apply(sock)
             data = sock.recv(size)

@@ -322,6 +322,77 @@ class ResponseTest(ClientTestCase):
             self.headers(UPGRADE, b'Sec-WebSocket-Extensions: three')
 
 
+class FedTest(ClientTestCase):
+    """The response as clients on an event loop feed it."""
+
+    response = b'HTTP/1.1 101 Switching Protocols\r\n' + UPGRADE + b'\r\nSec-WebSocket-Protocol: a\r\n\r\n'
+
+    def expecting(self) -> Client:
+        client = self.make('ws://127.0.0.1/', protocols=['a'])
+        client.key = KEY
+        client._expect_response()
+        return client
+
+    def test_in_pieces(self) -> None:
+        data = b'HTTP/1.1 100 Continue\r\n\r\n' + self.response
+        for cut in range(1, len(data)):
+            client = self.expecting()
+            self.assertIs(client._feed_response(data[:cut]), False)
+            self.assertIs(client.state, State.CONNECTING)
+            self.assertIs(client._feed_response(data[cut:] + b'rest'), True)
+            self.assertEqual((client.protocols, client.extensions, client.buf), ([b'a'], [], b'rest'))
+            self.assertEqual((client.state, client.oks), (State.OPEN, 0))
+
+    def test_end(self) -> None:
+        client = self.expecting()
+        with self.assertRaisesRegex(HandshakeError, 'broke off: the connection was closed without a word'):
+            client._feed_response(b'')
+        client._expect_response()
+        client._feed_response(b'HTTP/1.1 101 Sw')
+        with self.assertRaisesRegex(HandshakeError, 'broke off: the connection was closed in the middle of a head'):
+            client._feed_response(b'')
+
+    def test_refused(self) -> None:
+        for response, text in (
+            (b'HTTP/1.1 403 No\r\n\r\n', '403 No'),
+            (self.response.replace(b's3p', b'S3p'), 'Sec-WebSocket-Accept'),
+            (b'\n', 'bare LF'),
+        ):
+            client = self.expecting()
+            with self.subTest(text), self.assertRaisesRegex(HandshakeError, text):
+                client._feed_response(response)
+            self.assertIs(client.state, State.CONNECTING)
+
+    def test_no_socket_before_connect(self) -> None:
+        class OnLoop(Client):
+            _socket_first = False
+
+        with patch('ws4py.client.socket') as module:
+            client = self.make('ws://name.invalid/', cls=OnLoop)
+            client._check_connecting()
+            client._give_up()
+        self.assertEqual(module.mock_calls, [])
+        self.assertIsNone(client.sock)
+        with self.assertRaisesRegex(RuntimeError, 'is closed, call __init__ again'):
+            client._check_connecting()
+
+
+class SocketsTest(ClientTestCase):
+    def test_those_of_a_framework(self) -> None:
+        module = MagicMock(wraps=socket)
+
+        class Own(Client):
+            @property
+            def _sockets(self) -> Any:
+                return module
+
+        with ScriptedServer(say()) as server:
+            client = self.make(f'ws://127.0.0.1:{server.port}/', cls=Own)
+            client.connect()
+        module.getaddrinfo.assert_called_once()
+        module.socket.assert_called_once_with(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+
+
 class MockTest(unittest.TestCase):
     """Applications' tests put a mock in the place of the module's socket."""
 

@@ -7,6 +7,10 @@ it and within the times that :class:`ws4py.limits.Limits` gives. Afterwards
 a thread (:mod:`ws4py.client.threadedclient`), a program adds it to a :class:`ws4py.manager.WebSocketManager` or calls
 its blocking :meth:`~ws4py.websocket.WebSocket.run`.
 
+Clients on an event loop have a :meth:`~WebSocketBaseClient.connect` of their own and no socket before that. They share
+everything else: the arguments, the request, TLS, and the judgement of the response, which is fed to
+:meth:`~WebSocketBaseClient._feed_response` as it comes.
+
 It follows no redirects, speaks through no proxies and does not connect again by itself; calling ``__init__`` again
 gives the object a fresh connection. What the bytes of a handshake mean is decided in :mod:`ws4py.handshake`.
 """
@@ -17,15 +21,15 @@ import base64
 import dataclasses
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional, Union
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any, Optional
 
 from ws4py import WS_VERSION
 from ws4py.exc import HandshakeError
-from ws4py.handshake import check_response, generate_key
+from ws4py.handshake import check_response, generate_key, response_reader
 from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
-from ws4py.opening import Deadline, read_head
+from ws4py.opening import Deadline
 from ws4py.state import Event, State, after
 from ws4py.uri import parse
 from ws4py.websocket import WebSocket
@@ -66,6 +70,7 @@ class WebSocketBaseClient(WebSocket):
     default_ssl_options: Mapping[str, Any] = {}
 
     _is_client = True
+    _socket_first = True  # the constructor makes a socket, as those of ws4py 0.x do; not so on event loops
 
     def __init__(
         self,
@@ -100,6 +105,12 @@ class WebSocketBaseClient(WebSocket):
             self._first_socket(), protocols=self.protocols, extensions=self.extensions, heartbeat_freq=heartbeat_freq
         )
         self.state = State.CONNECTING
+        self._response: Optional[Generator[int, Optional[bytes], tuple[bytes, bytes]]] = None
+        self._response_begun = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Called by every ``__init__``, also by one that is called again: what a subclass needs for a connection."""
 
     def _abandon(self) -> None:
         """Let go of the last connection, with its timers and whoever drives it; its closed() is not called (again)."""
@@ -168,8 +179,7 @@ class WebSocketBaseClient(WebSocket):
         :raises ValueError: something that would be sent holds CR, LF or NUL; nothing was sent.
         :raises RuntimeError: it was called before; what there is of a connection stays as it is.
         """
-        if self.sock is None or self.state is not State.CONNECTING:
-            raise RuntimeError(f'this client is {self.state.value}, call __init__ again before connect')
+        self._check_connecting()
         try:
             request = self.handshake_request
             timeout = self.sock.gettimeout()
@@ -177,27 +187,48 @@ class WebSocketBaseClient(WebSocket):
             self._shake_hands(request)
             self.sock.settimeout(timeout)
         except BaseException:
-            self.close_connection()
-            self.state = after(self.state, Event.ENDED)
+            self._give_up()
             raise
-        self.state = after(self.state, Event.OPENED)
         self.handshake_ok()
+
+    def _check_connecting(self) -> None:
+        """:raises RuntimeError: there was a connection before, or an attempt at one."""
+        if self.state is not State.CONNECTING or (self.sock is None and self._socket_first):
+            raise RuntimeError(f'this client is {self.state.value}, call __init__ again before connect')
+
+    def _give_up(self) -> None:
+        """connect() has failed."""
+        self.close_connection()
+        self.state = after(self.state, Event.ENDED)
 
     def handshake_ok(self) -> None:
         """Called by :meth:`connect` when the connection is open; to be overridden by what drives it."""
 
-    def _first_socket(self) -> socket.socket:
+    @property
+    def _sockets(self) -> Any:
+        """The module whose sockets are used; a client on a framework that has sockets of its own names that one."""
+        return socket
+
+    def _first_socket(self) -> Any:
         """The socket that connect() uses first. That the host has no address is for connect() to say."""
+        if not self._socket_first:
+            return None
         self._addresses = self._resolve() if self.unix_socket_path is None else []
         if self.unix_socket_path is not None:
-            return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            return self._sockets.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         for family, kind, protocol, _, _ in self._addresses:
-            return _tcp_socket(family, kind, protocol)
-        return _tcp_socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+            return self._tcp_socket(family, kind, protocol)
+        return self._tcp_socket(socket.AF_INET, socket.SOCK_STREAM, 0)
+
+    def _tcp_socket(self, family: int, kind: int, protocol: int) -> Any:
+        """A socket that sends small frames at once (Nagle's algorithm would hold them back)."""
+        sock = self._sockets.socket(family, kind, protocol)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
 
     def _resolve(self) -> list[Any]:
         try:
-            return list(socket.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM))
+            return list(self._sockets.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM))
         except OSError:
             return []
 
@@ -215,7 +246,7 @@ class WebSocketBaseClient(WebSocket):
         for family, kind, protocol, _, address in self._addresses[1:] if self._addresses else self._resolve():
             self.sock.close()
             try:
-                self.sock = _tcp_socket(family, kind, protocol)
+                self.sock = self._tcp_socket(family, kind, protocol)
                 self.sock.settimeout(self.limits.connect_timeout)
                 self.sock.connect(address)
                 return
@@ -227,36 +258,53 @@ class WebSocketBaseClient(WebSocket):
         """TLS, the request and its answer, all before one deadline."""
         deadline = Deadline(self.limits.handshake_timeout)
         if self._uri.secure:
-            name = self.ssl_options.get('server_hostname') or self.host.partition('%')[0]  # no zone of an IPv6 address
             # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
-            self.sock = self._tls_context().wrap_socket(self.sock, server_hostname=name, do_handshake_on_connect=False)
+            self.sock = self._wrap_tls(self.sock)
             deadline.apply(self.sock)
             self.sock.do_handshake()
         try:
             deadline.apply(self.sock)
             self.sock.sendall(request)  # not by _write(), which waits as long as a peer of TLS likes
-            head, rest = self._read_response(deadline)
-        except (OSError, EOFError) as error:
-            raise HandshakeError(f'the opening handshake broke off: {error}') from error
+            self._expect_response()
+            done = False
+            while not done:
+                deadline.apply(self.sock)
+                done = self._feed_response(self.sock.recv(self.reading_buffer_size))
+        except OSError as error:
+            raise broken_off(error) from error
+
+    # ---- the response ------------------------------------------------------------------------------------------------
+
+    def _expect_response(self) -> None:
+        """Be ready for the server's answer. What comes of it goes to :meth:`_feed_response`."""
+        self._response = response_reader(self.limits)
+        self._response_begun = False
+        next(self._response)
+
+    def _feed_response(self, data: bytes) -> bool:
+        """Take what came from the server, in pieces of any size; b'' is the end of the connection.
+
+        :returns: True once the response is complete: the connection is OPEN, ``protocols`` and ``extensions`` are what
+            the server chose, and what came behind the response is in ``buf``. Nothing more may be fed then.
+        :raises HandshakeError: the response is not what RFC 6455 section 4.1 asks for.
+        """
+        assert self._response is not None
+        if not data:
+            when = 'in the middle of a head' if self._response_begun else 'without a word'
+            raise broken_off(f'the connection was closed {when}')
+        self._response_begun = True
+        try:
+            self._response.send(data)
+            return False
+        except StopIteration as done:
+            head, rest = done.value
+        self._response = None
         line, _, headers = head.partition(b'\r\n')
         self.process_response_line(line)
         self.protocols, self.extensions = self.process_handshake_header(headers)
         self.buf = rest
-
-    def _read_response(self, deadline: Deadline) -> tuple[bytes, bytes]:
-        """The head of the final response and what came behind it.
-
-        Interim answers (1xx) are passed over; together with the final one they may not be larger than one head may.
-        """
-        rest, total = b'', 0
-        while True:
-            head, rest = read_head(self.sock, self.limits, deadline, rest)
-            total += len(head)
-            if total > self.limits.head_size:
-                raise HandshakeError(f'interim responses of more than {self.limits.head_size} bytes')
-            status = Response.parse(head, self.limits).status
-            if status == 101 or not 100 <= status < 200:
-                return head, rest
+        self.state = after(self.state, Event.OPENED)
+        return True
 
     def process_response_line(self, response_line: bytes) -> None:
         """Judge the first line of the response, given without its CRLF.
@@ -281,6 +329,16 @@ class WebSocketBaseClient(WebSocket):
 
     # ---- TLS ---------------------------------------------------------------------------------------------------------
 
+    @property
+    def _tls_name(self) -> str:
+        """Who the server's certificate has to name."""
+        name: Optional[str] = self.ssl_options.get('server_hostname')
+        return name or self.host.partition('%')[0]  # no zone of an IPv6 address
+
+    def _wrap_tls(self, sock: Any) -> Any:
+        """Put TLS on the connected socket; its handshake is still to be done."""
+        return self._tls_context().wrap_socket(sock, server_hostname=self._tls_name, do_handshake_on_connect=False)
+
     def _tls_context(self) -> ssl.SSLContext:
         options = self.ssl_options
         _check_ssl_options(options)  # again, they may have been changed
@@ -297,6 +355,11 @@ class WebSocketBaseClient(WebSocket):
         if options.get('ciphers') is not None:
             context.set_ciphers(options['ciphers'])
         return context
+
+
+def broken_off(cause: object) -> HandshakeError:
+    """The connection, or the time for it, came to its end before the opening handshake did."""
+    return HandshakeError(f'the opening handshake broke off: {cause}')
 
 
 def _merge_ssl_options(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -320,10 +383,3 @@ def _check_ssl_options(options: Mapping[str, Any]) -> None:
 
 def _text(value: Any) -> str:
     return value.decode('latin-1') if isinstance(value, bytes) else str(value)
-
-
-def _tcp_socket(family: Union[int, socket.AddressFamily], kind: int, protocol: int) -> socket.socket:
-    """A socket that sends small frames at once (Nagle's algorithm would hold them back)."""
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock

@@ -10,11 +10,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Optional
 
 from ws4py.client import WebSocketBaseClient
-from ws4py.limits import Limits
 
 __all__ = ['WebSocketClient']
 
@@ -31,21 +29,7 @@ class WebSocketClient(WebSocketBaseClient):
         client.run_forever()
     """
 
-    def __init__(
-        self,
-        url: str,
-        protocols: Optional[Sequence[str]] = None,
-        extensions: Optional[Sequence[str]] = None,
-        heartbeat_freq: Optional[float] = None,
-        ssl_options: Optional[Mapping[str, Any]] = None,
-        headers: Optional[Sequence[tuple[str, str]]] = None,
-        exclude_headers: Optional[Sequence[str]] = None,
-        *,
-        limits: Optional[Limits] = None,
-    ) -> None:
-        super().__init__(
-            url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, limits=limits
-        )
+    def _prepare(self) -> None:
         self._over = threading.Event()  # that of the thread below; the other is that of the last one that was started
         self._awaited: Optional[threading.Event] = self.__dict__.get('_awaited')
         self._th = threading.Thread(target=self._drive, args=(self._over,), name='WebSocketClient', daemon=True)

@@ -1,0 +1,507 @@
+"""A WebSocket server on asyncio, with the standard library alone.
+
+::
+
+    async with serve(EchoWebSocket, 'localhost', 9000) as server:
+        await server.serve_forever()
+
+:class:`WebSocketProtocol` is a plain ``asyncio.Protocol``: it reads one request, decides (:mod:`ws4py.handshake`) and
+either answers in HTTP and closes, or makes the websocket and gives the transport over to a
+:class:`~ws4py.transport.TransportConnection`. It also works alone, under ``loop.create_server()``. :class:`Server`,
+which :func:`serve` makes, knows all of its connections, and sees to their end.
+
+Handlers are the same classes as on every other server, and those of :mod:`ws4py.async_websocket`; their hooks may be
+``async def``. Everything happens in the loop's thread; there is no task for a connection, and none for a message. It
+is no HTTP server: ``process_request`` may answer a health check, and every connection ends after one response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Collection, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from urllib.parse import unquote
+
+from ws4py import async_websocket, closecode
+from ws4py.broadcasting import broadcast
+from ws4py.exc import HTTPError
+from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond, split_target
+from ws4py.http11 import Request, Response, head_reader
+from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.messaging import Message, Payload
+from ws4py.transport import TransportConnection, TransportSocket
+from ws4py.websocket import WebSocket
+
+if TYPE_CHECKING:
+    import ssl as ssl_module
+
+__all__ = ['Server', 'WebSocketProtocol', 'serve']
+
+logger = logging.getLogger('ws4py')
+
+LINGER = 1.0  # seconds that a client which was answered may go on sending, so that it gets to read the answer
+PATIENCE = 1.0  # seconds for what was cancelled, when the server ends
+SHUTTING_DOWN = 'Server is shutting down'
+
+Handler = Callable[..., Any]
+Handlers = Union[Handler, Mapping[str, Handler]]
+ProcessRequest = Callable[[Request], Union[Optional[Response], Awaitable[Optional[Response]]]]
+
+
+class WebSocketProtocol(asyncio.Protocol):
+    """The opening handshake on one transport; to be made when the connection is accepted, by a protocol factory.
+
+    :param handler_cls: called with (sock, protocols, extensions, environ) for the websocket: a subclass of
+        :class:`~ws4py.websocket.WebSocket`, or anything that returns an instance of one. Or a mapping from paths, such
+        as ``/chat``, to these; other paths are then 404. An :exc:`~ws4py.exc.HTTPError` that it raises is the refusal.
+    :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen, and
+        a client that offers only others is refused.
+    :param extensions: the extensions that the application itself puts into practice.
+    :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
+        site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
+    :param limits: bounds of the handshake, and of the websocket in place of those of its class.
+    :param heartbeat_freq: seconds between unsolicited pongs, None for none.
+    :param process_request: called with each request; may be an ``async def``. None goes on with the handshake, a
+        :class:`~ws4py.http11.Response` is the answer instead. It may raise an HTTPError, too.
+    :param server: knows about the connection from its beginning to its end.
+    """
+
+    def __init__(
+        self,
+        handler_cls: Handlers,
+        protocols: Optional[Collection[str]] = None,
+        extensions: Optional[Collection[str]] = None,
+        *,
+        origins: Optional[Collection[str]] = None,
+        limits: Optional[Limits] = None,
+        heartbeat_freq: Optional[float] = None,
+        process_request: Optional[ProcessRequest] = None,
+        server: Optional[Server] = None,
+    ) -> None:
+        self.handler_cls = handler_cls
+        self.protocols = protocols
+        self.extensions = extensions
+        self.origins = origins
+        self.limits = limits
+        self.heartbeat_freq = heartbeat_freq
+        self.process_request = process_request
+        self.server = server
+        self._accepted = time.monotonic()  # with TLS long before connection_made()
+        self._bounds = limits or DEFAULT_LIMITS
+        self._loop: Any = None
+        self._sock: Any = None
+        self._reader: Optional[Generator[int, Optional[bytes], tuple[bytes, bytes]]] = head_reader(self._bounds)
+        next(self._reader)
+        self._request: Optional[Request] = None
+        self._rest = b''  # what came behind the request
+        self._task: Optional[asyncio.Future[Any]] = None  # in which process_request runs
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._answered = False
+
+    # What the transport calls
+
+    def connection_made(self, transport: Any) -> None:
+        """The connection is there, with its TLS."""
+        self._loop = asyncio.get_running_loop()
+        self._sock = TransportSocket(transport, self._loop, self._bounds.close_timeout)
+        if self._bounds.handshake_timeout is not None:
+            remaining = self._accepted + self._bounds.handshake_timeout - time.monotonic()
+            self._timer = self._loop.call_later(max(0, remaining), self._late)
+        if self.server is not None:
+            self.server.enter(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: of the head, behind it, or for nobody."""
+        if self._reader is None:
+            if not self._answered:  # process_request has not decided yet
+                self._rest += data
+            return
+        try:
+            self._reader.send(data)
+        except StopIteration as done:
+            self._reader = None
+            head, self._rest = done.value
+            self._read(head)
+        except HTTPError as error:
+            self._fail(error)
+
+    def eof_received(self) -> None:
+        """The client has finished: with the head, it gets its answer still; without, it leaves."""
+        if self._answered:
+            self._sock.close()
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        """The transport is gone."""
+        self._stop()
+        self._sock.gone()
+        self._sock.close()  # TLS before Python 3.11 warns of a transport that nobody has closed
+        if self.server is not None:
+            self.server.leave(self)
+
+    # The request
+
+    def _read(self, head: bytes) -> None:
+        """The head is complete: ask the application, and decide."""
+        self._stop()
+        try:
+            self._request = Request.parse(head, self._bounds)
+            answer = None if self.process_request is None else self.process_request(self._request)
+        except Exception as error:
+            self._fail(error)
+            return
+        if inspect.isawaitable(answer):
+            self._sock.transport.pause_reading()
+            self._task = asyncio.ensure_future(answer)
+            self._task.add_done_callback(self._asked)
+        else:
+            self._decide(answer)
+
+    def _asked(self, task: asyncio.Future[Any]) -> None:
+        """The application has decided."""
+        stopped, self._task = task is not self._task, None
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if stopped:  # nobody waits for it any more
+            if error is not None and not task.cancelled():
+                logger.error('a request that was given up failed', exc_info=error)
+        elif error is None:
+            self._decide(task.result())
+        else:
+            self._fail(HTTPError(503, 'the request was cancelled') if task.cancelled() else error)
+
+    def _decide(self, answer: Any) -> None:
+        """Send the *answer* of process_request, or go on with the handshake."""
+        assert self._request is not None
+        try:
+            if answer is None:
+                accepted, websocket = self._accept(self._request)
+            elif isinstance(answer, Response) and answer.status >= 200:
+                self._answer(answer.build(self._request.method))
+                return
+            else:
+                raise TypeError(f'process_request gave {answer!r} (expected None or a final Response)')
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._upgrade(accepted, websocket)
+
+    def _accept(self, request: Request) -> tuple[Accepted, WebSocket]:
+        """Judge the request and make the websocket.
+
+        :raises HTTPError: it is refused.
+        """
+        handler_cls = self._handler_cls(request)
+        decision = respond(request, self.protocols, self.extensions, origins=self.origins)
+        if isinstance(decision, Refused):
+            raise HTTPError(decision.status, decision.reason)
+        if self.server is not None:
+            self.server.check_room()
+        sock = self._sock
+        transport = sock.transport
+        secure = transport.get_extra_info('ssl_object') is not None
+        environ = environ_of(request, secure=secure, server=sock.getsockname(), client=sock.getpeername())
+        websocket = handler_cls(sock, decision.protocols, decision.extensions, environ)
+        if not isinstance(websocket, WebSocket):
+            raise TypeError(f'{handler_cls!r} gave {websocket!r} (expected a WebSocket)')
+        websocket.headers = request.headers  # type: ignore[attr-defined]  # handlers of ws4py 0.x read them
+        if self.heartbeat_freq is not None:
+            websocket.heartbeat_freq = self.heartbeat_freq
+        if self.limits is not None:
+            websocket.limits = self.limits
+        return decision, websocket
+
+    def _upgrade(self, accepted: Accepted, websocket: WebSocket) -> None:
+        """Send the 101: the transport is the websocket's from now on."""
+        websocket.buf = self._rest
+        self._sock.linger = websocket.limits.close_timeout
+        connection = _Connection(websocket, self._loop, self.server)
+        if self.server is not None:
+            self.server.enter(connection)
+            self.server.leave(self)
+        transport = self._sock.transport
+        transport.write(accepted.build())
+        transport.set_protocol(connection)
+        transport.resume_reading()  # it was paused where process_request took its time
+        connection.start()
+
+    def _handler_cls(self, request: Request) -> Handler:
+        """Who handles the request's path.
+
+        :raises HTTPError: 404 nobody does.
+        """
+        if not isinstance(self.handler_cls, Mapping):
+            return self.handler_cls
+        path = unquote(split_target(request.target)[0])
+        if path not in self.handler_cls:
+            raise HTTPError(404, 'there is nothing at this path')
+        return self.handler_cls[path]
+
+    # The answer in HTTP
+
+    def _late(self) -> None:
+        self._fail(HTTPError(408, f'no request within {self._bounds.handshake_timeout:g} s'))
+
+    def _fail(self, error: BaseException) -> None:
+        """Answer with what *error* says, or with 500 and a line in the log."""
+        if isinstance(error, HTTPError):
+            logger.info('%s refused with %d, %s', self._sock.getpeername(), error.status, error.msg)
+            refused = refuse(error.status, error.msg)
+        else:
+            logger.error('a request of %s failed', self._sock.getpeername(), exc_info=error)
+            refused = refuse(500, 'the server has failed')
+        self._answer(refused.build('GET' if self._request is None else self._request.method))
+
+    def _answer(self, response: bytes) -> None:
+        """Send the response and let the client finish talking, so that it hears it; what it says is of no interest."""
+        self._stop()
+        self._answered, self._reader, self._rest = True, None, b''
+        transport = self._sock.transport
+        transport.write(response)
+        if transport.can_write_eof():
+            transport.write_eof()
+        transport.resume_reading()
+        self._timer = self._loop.call_later(LINGER, self._sock.close)
+
+    def _stop(self) -> None:
+        """Nobody waits for the request, or for the application's decision, any more."""
+        timer, self._timer = self._timer, None
+        task, self._task = self._task, None
+        if timer is not None:
+            timer.cancel()
+        if task is not None:
+            task.cancel()
+
+    # What the server asks for
+
+    def shut_down(self, code: int, reason: str) -> None:
+        """Refuse the request, wherever it stands."""
+        if not self._answered:
+            self._fail(HTTPError(503, reason))
+
+    def abort(self) -> None:
+        """End the connection now."""
+        self._sock.transport.abort()
+
+
+class _Connection(TransportConnection):
+    """A websocket's connection that a server knows about, if there is one."""
+
+    def __init__(self, websocket: WebSocket, loop: asyncio.AbstractEventLoop, server: Optional[Server]) -> None:
+        super().__init__(websocket, loop, None if server is None else functools.partial(server.leave, self))
+
+    def shut_down(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+        try:
+            self.websocket.close(code, reason)
+        except Exception:  # an application's own close() may raise what it likes
+            logger.info('%r could not be closed', self.websocket, exc_info=True)
+
+    def abort(self) -> None:
+        """End the connection now, without what waits to be sent, and cancel the hook that keeps it from ending."""
+        self.drop(self.websocket)
+        self.cancel()
+        self._transport.abort()
+
+
+#: The methods through which a broadcast need not go.
+PLAIN = (WebSocket.send, async_websocket.WebSocket.send)
+
+
+class Server:
+    """What :func:`serve` gives: the listening sockets and every connection that came from them.
+
+    It listens once it was awaited, or entered with ``async with``, which on exit closes it and waits for its end.
+    Methods belong to the loop's thread, but :meth:`broadcast` may be called from any.
+    """
+
+    def __init__(
+        self,
+        listen: Callable[[Server], Awaitable[Any]],
+        close_timeout: float = DEFAULT_LIMITS.close_timeout,
+        max_websockets: Optional[int] = None,
+    ) -> None:
+        self._listen = listen
+        self._close_timeout = close_timeout
+        self._max_websockets = max_websockets
+        self._loop: Any = None
+        self._server: Any = None  # asyncio's
+        self._over: Any = None  # an event: everything has ended
+        self._requests: set[WebSocketProtocol] = set()  # which are not websockets yet, or not any more
+        self._connections: set[_Connection] = set()
+        self._goodbye: Optional[tuple[int, str]] = None  # close code and reason, once it is closed
+        self._timer: Any = None  # set by close()
+
+    def __await__(self) -> Generator[Any, None, Server]:
+        return self._start().__await__()
+
+    async def _start(self) -> Server:
+        """Listen.
+
+        :raises OSError: the address is in use, not ours or not known.
+        """
+        if self._over is None:
+            self._loop = asyncio.get_running_loop()
+            self._over = asyncio.Event()
+            self._server = await self._listen(self)
+        return self
+
+    async def __aenter__(self) -> Server:
+        return await self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.close()
+        await self.wait_closed()
+
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        """The listening sockets; none before it listens, and none when it is closed."""
+        return () if self._server is None else tuple(self._server.sockets or ())
+
+    @property
+    def websockets(self) -> set[WebSocket]:
+        """The websockets of this moment: a copy, which does not change under who walks it."""
+        return {connection.websocket for connection in list(self._connections) if not connection.over}
+
+    def broadcast(self, message: Union[Payload, Message, Iterable[Payload]], binary: bool = False) -> None:
+        """Send *message* to every websocket, without waiting for any of them. What fails is logged.
+
+        :param message: text, bytes, a Message, or an iterable of chunks, which are sent as fragments.
+        :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
+        """
+        broadcast(self.websockets, message, binary, PLAIN)
+
+    def close(self, code: int = closecode.GOING_AWAY, reason: str = SHUTTING_DOWN) -> None:
+        """Stop listening, refuse what is not a websocket yet, begin the closing handshake on every websocket.
+
+        Returns at once. What has not ended within the close timeout is aborted. Calling it again does nothing.
+        """
+        if self._server is None or self._goodbye is not None:
+            return
+        self._goodbye = code, reason
+        self._server.close()
+        self._timer = self._loop.call_later(self._close_timeout, self._abort)
+        for peer in self._all():
+            peer.shut_down(code, reason)
+        self._look()
+
+    async def wait_closed(self) -> None:
+        """Wait until it was closed, every ``closed()`` has run, and the transports are gone."""
+        if self._over is not None:
+            await self._over.wait()
+
+    async def serve_forever(self) -> None:
+        """Serve until :meth:`close` is called, or this is cancelled: then close everything as that does, and wait."""
+        await self
+        try:
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+
+    # What connections tell
+
+    def check_room(self) -> None:
+        """May there be another websocket?
+
+        :raises HTTPError: 503 there are as many as are allowed.
+        """
+        if self._max_websockets is not None and len(self._connections) >= self._max_websockets:
+            raise HTTPError(503, f'all of the {self._max_websockets} websockets are in use')
+
+    def enter(self, peer: Union[WebSocketProtocol, _Connection]) -> None:
+        """There is a new connection, or one that has become a websocket."""
+        self._peers(peer).add(peer)
+        if self._goodbye is not None:
+            peer.shut_down(*self._goodbye)
+
+    def leave(self, peer: Union[WebSocketProtocol, _Connection]) -> None:
+        """The connection has ended, or has become another."""
+        self._peers(peer).discard(peer)
+        self._look()
+
+    def _all(self) -> list[Union[WebSocketProtocol, _Connection]]:
+        return [*self._requests, *self._connections]
+
+    def _peers(self, peer: Union[WebSocketProtocol, _Connection]) -> set[Any]:
+        return self._connections if isinstance(peer, _Connection) else self._requests
+
+    # The end
+
+    def _look(self) -> None:
+        """It is over when it was closed and nobody is left."""
+        if self._goodbye is not None and not self._requests and not self._connections:
+            self._finish()
+
+    def _abort(self) -> None:
+        """The close timeout is over."""
+        peers = self._all()
+        logger.info('%d connections have not ended within %g s', len(peers), self._close_timeout)
+        self._timer = self._loop.call_later(PATIENCE, self._give_up)
+        for peer in peers:
+            peer.abort()
+
+    def _give_up(self) -> None:
+        websockets = [connection.websocket for connection in self._connections]
+        logger.error('hooks that were cancelled go on nevertheless: %r', websockets)
+        self._finish()
+
+    def _finish(self) -> None:
+        self._timer.cancel()
+        self._over.set()
+
+
+def serve(
+    handler_cls: Handlers,
+    host: Any = None,
+    port: Optional[int] = None,
+    *,
+    path: Optional[str] = None,
+    ssl: Optional[ssl_module.SSLContext] = None,
+    protocols: Optional[Collection[str]] = None,
+    extensions: Optional[Collection[str]] = None,
+    origins: Optional[Collection[str]] = None,
+    limits: Optional[Limits] = None,
+    heartbeat_freq: Optional[float] = None,
+    process_request: Optional[ProcessRequest] = None,
+    max_websockets: Optional[int] = None,
+    **options: Any,
+) -> Server:
+    """Serve websockets: ``async with serve(…) as server``, or ``server = await serve(…)``.
+
+    :param handler_cls: the class of the websockets, or a mapping from paths to classes; this and what is not described
+        here is as for :class:`WebSocketProtocol`.
+    :param host: a name or address, or a sequence of them, to listen on; None for every interface.
+    :param port: 0 for a free one, which ``server.sockets`` tells.
+    :param path: of a Unix socket, in place of host and port.
+    :param ssl: to serve wss, and https.
+    :param limits: also the close timeout of the server's own end.
+    :param max_websockets: open websockets from which on further upgrades are refused with 503.
+    :param options: for ``loop.create_server()`` (``sock``, ``reuse_port``, ``backlog``, …) or, with a path,
+        ``loop.create_unix_server()``.
+    """
+    bounds = limits or DEFAULT_LIMITS
+    if ssl is not None:
+        options.setdefault('ssl_handshake_timeout', bounds.handshake_timeout)
+
+    async def listen(server: Server) -> Any:
+        make = functools.partial(
+            WebSocketProtocol,
+            handler_cls,
+            protocols,
+            extensions,
+            origins=origins,
+            limits=limits,
+            heartbeat_freq=heartbeat_freq,
+            process_request=process_request,
+            server=server,
+        )
+        loop = asyncio.get_running_loop()
+        if path is not None:
+            return await loop.create_unix_server(make, path, ssl=ssl, **options)
+        return await loop.create_server(make, host, port, ssl=ssl, **options)
+
+    return Server(listen, bounds.close_timeout, max_websockets)
