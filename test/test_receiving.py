@@ -440,7 +440,7 @@ class Coroutines(Case):
         self.assertEqual([peer.receive(), peer.receive()], [(0x81, b'an answer'), (CLOSE, b'\x0f\xa0')])
 
     def test_without_a_loop_they_are_an_error(self) -> None:
-        with logs() as records, running(self.Async) as (websocket, peer):
+        with logs() as records, running(self.Async) as (_, peer):
             peer.text('one')
             self.assertEqual(peer.receive(), (CLOSE, b'\x03\xf3'))
             peer.close(1011)

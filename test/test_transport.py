@@ -1,4 +1,4 @@
-"""Connections on real asyncio transports: bytes in and out, pauses both ways, other threads, hooks that are coroutines."""
+"""Connections on real asyncio transports: bytes in and out, pauses both ways, other threads, hooks as coroutines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import unittest
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 import support_tls
 from helpers import TIMEOUT, Recorder, close_frame, frame, limited, logs, needs_certificates
@@ -133,7 +133,7 @@ class Connections(TransportCase):
                 while waits and not websocket.watched[0]:
                     websocket.send(bytes(64 * KIB), True)
                 peer.writer.transport.abort()
-                await until(lambda: connection.over)
+                await until(lambda: connection.over)  # noqa: B023
                 self.assertEqual(websocket.close_code, 1006)
 
     async def test_an_error_of_the_transport(self) -> None:
@@ -151,13 +151,13 @@ class Connections(TransportCase):
                 if end_first:
                     connection.eof_received()
                 websocket.crowd(False)
-                await until(lambda: connection.over or connection._lingers)
+                await until(lambda: connection.over or connection._lingers)  # noqa: B023
                 if not end_first:
                     peer.text('much more')
                     self.assertEqual((await peer.receive())[0], CLOSE)
                     self.assertFalse(connection.over)
                     peer.writer.close()
-                await until(lambda: connection.over)
+                await until(lambda: connection.over)  # noqa: B023
                 self.assertEqual(websocket.close_code, 1002)
 
     async def test_a_failure_waits_for_the_peer(self) -> None:
@@ -171,7 +171,7 @@ class Connections(TransportCase):
         self.assertEqual(websocket.close_code, 1002)
 
     async def test_one_that_is_dropped_sends_nothing_more(self) -> None:
-        websocket, peer, connection = await self.connect()
+        websocket, _, connection = await self.connect()
         while not websocket.watched[0]:
             websocket.send(bytes(64 * KIB), True)
         with logs():
@@ -232,7 +232,7 @@ class Turns(TransportCase):
         self.assertEqual(len(websocket.named('message')), 20_000)
 
     async def test_an_end_with_much_behind_it(self) -> None:
-        websocket, _, connection = await self.connect()
+        _, _, connection = await self.connect()
         connection.data_received(close_frame(masked=True) + bytes(64 * KIB))
         self.assertTrue(connection.over)
         self.assertFalse(connection._resting)

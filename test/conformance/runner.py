@@ -43,7 +43,8 @@ def run(name: str, cases: list[str], *, python: str, parallel: int, timeout: flo
 
     Raises SubjectError if the subject could not be run to the end.
     """
-    fuzz = _fuzz_server if name in subjects.SERVERS else _fuzz_client
+    name, python = subjects.program(name, python)
+    fuzz = _fuzz_server if name.split('+')[0] in subjects.SERVERS else _fuzz_client
     started = time.monotonic()
     results = asyncio.run(fuzz(python, name, cases, parallel, timeout))
     return Report({result.case_id: _verdict(result) for result in results}, time.monotonic() - started)

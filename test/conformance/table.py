@@ -1,4 +1,4 @@
-"""What counts as conformant, and the table of case groups by backend.
+"""What counts as conformant, and the table of backends by case groups.
 
 Pure: no kosoku, no process, no clock. The rule is strict: a case is good only if kosoku's report says OK for the
 exchange of messages and OK for the closing handshake. NON-STRICT, which kosoku's own verdict lets pass, is not good.
@@ -72,16 +72,16 @@ def missing(verdicts: Mapping[str, Verdict]) -> list[str]:
 
 
 def render(reports: Mapping[str, Mapping[str, Verdict]]) -> str:
-    """The table, as reStructuredText that is also fit for a terminal: a row per section, a column per backend."""
-    rows = [['Cases', *reports]]
-    for number, section in SECTIONS.items():
-        columns = ([v for case, v in report.items() if section_of(case) == number] for report in reports.values())
-        rows.append([f'{number} {section.title}', *map(_cell, columns)])
-    rows.append(['All', *(_cell(list(report.values())) for report in reports.values())])
+    """The table, as reStructuredText that is also fit for a terminal: a row per backend, a column per section."""
+    rows = [['Backend', *map(str, SECTIONS), 'All']]
+    for backend, report in reports.items():
+        columns = ([v for case, v in report.items() if section_of(case) == number] for number in SECTIONS)
+        rows.append([backend, *map(_cell, columns), _cell(list(report.values()))])
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ['  '.join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows]
     rule = '  '.join('=' * width for width in widths)
-    return '\n'.join([rule, lines[0], rule, *lines[1:], rule]) + '\n'
+    legend = [f'* {number}: {section.title}' for number, section in SECTIONS.items()]
+    return '\n'.join([rule, lines[0], rule, *lines[1:], rule, '', 'The sections:', '', *legend]) + '\n'
 
 
 def _cell(verdicts: Sequence[Verdict]) -> str:

@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from wsgiref.util import is_hop_by_hop
 from wsgiref.validate import validator
 
 import support_tls
+from helpers import logs
 from support_sockets import TIMEOUT, read_all, until, upgrade_request
 from support_tls import needs_certificates
 
@@ -866,6 +868,17 @@ class TLSTest(ServerTestCase):
         with support_tls.client_context().wrap_socket(raw, server_hostname='127.0.0.1') as sock:
             sock.sendall(b'GET / HTTP/1.1\r\n' + b'X: y\r\n' * 2000 + b'\r\n')
             self.assertTrue(sock.recv(65536).startswith(b'HTTP/1.1 431 '))
+
+    def test_clients_that_have_gone_are_no_failure(self) -> None:
+        server = self.serve(ssl_context=support_tls.server_context())
+        with logs() as records:
+            for _ in range(30):
+                sock = support_tls.client_context().wrap_socket(self.dial(server), server_hostname='127.0.0.1')
+                sock.sendall(upgrade_request())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+                sock.close()
+            server.stop()
+        self.assertEqual([record for record in records if record.levelno >= logging.ERROR], [])
 
     def test_server_that_wraps_its_own_socket(self) -> None:
         # The old recipe; it lets a stalled handshake block accepting, but it works.

@@ -108,6 +108,9 @@ class GEventWebSocketPool(Group):  # type: ignore[misc]  # gevent has no types
 class WebSocketWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]  # as above
     """Handles the requests of one connection, and then its websocket if there is one."""
 
+    #: That a client has gone is no failure, over TLS either.
+    ignored_socket_errors = (*pywsgi.WSGIHandler.ignored_socket_errors, ssl.SSL_ERROR_EOF)
+
     server: WSGIServer
     socket: Any
     environ: Any

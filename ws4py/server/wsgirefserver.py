@@ -28,12 +28,14 @@ import io
 import logging
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from http.client import HTTPMessage
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 from wsgiref import simple_server
 from wsgiref.handlers import read_environ
 
@@ -46,9 +48,6 @@ from ws4py.manager import WebSocketManager
 from ws4py.opening import Deadline, read_head
 from ws4py.server.wsgiutils import WebSocketWSGIApplication
 from ws4py.websocket import WebSocket
-
-if TYPE_CHECKING:
-    import ssl
 
 __all__ = ['WSGIServer', 'WebSocketWSGIApplication', 'WebSocketWSGIHandler', 'WebSocketWSGIRequestHandler']
 
@@ -126,6 +125,14 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
             request.connection.settimeout(None)
             request.server.link_websocket_to_server(websocket)
 
+    def _write(self, data: Any) -> Any:
+        with _gone_as_reset():
+            return super()._write(data)
+
+    def _flush(self) -> None:
+        with _gone_as_reset():
+            super()._flush()
+
     def run(self, application: Any) -> None:
         """Run the application. A websocket that it made in vain is ended, when the response that says so is out."""
         try:
@@ -140,6 +147,15 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
 
     def _is_upgrade(self) -> bool:
         return self.status is not None and self.status.startswith('101')
+
+
+@contextlib.contextmanager
+def _gone_as_reset() -> Iterator[None]:
+    """Raise for a client of TLS that has gone what is raised for any other: wsgiref knows that for no failure."""
+    try:
+        yield
+    except ssl.SSLEOFError as error:
+        raise ConnectionResetError(errno.ECONNRESET, 'the client has gone') from error
 
 
 class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
