@@ -5,7 +5,7 @@ PORT ?= 9000
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary
-# make test REQUIRE=browser: a skipped browser test is a failed one.
+# make test REQUIRE=browser: a skipped browser test is a failed one; REQUIRE=test: any skipped test is.
 PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
 # Where pyenv is, the interpreters that it has installed are found too.
 PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
