@@ -181,6 +181,29 @@ class TalkTest(DriverCase):
                 self.assertEqual(websocket.close_code, 1011)
                 self.assertIn('KeyError', [r.exc_info[0].__name__ for r in records if r.exc_info])
 
+    def test_a_timeout_in_a_hook(self) -> None:
+        """It is no Exception, but a mistake of the hook's all the same."""
+        for hook, send in (
+            ('opened', lambda peer: None),
+            ('received_message', lambda peer: peer.text('one')),
+            ('closed', lambda peer: peer.close()),
+        ):
+            with self.subTest(hook), logs() as records:
+
+                def fail(self: Any, *args: Any) -> None:
+                    with gevent.Timeout(0.01):
+                        gevent.sleep(100)
+
+                websocket, peer, driver = self.start(type('Failing', (Recorder,), {hook: fail}))
+                send(peer)
+                self.assertEqual(peer.receive(), (CLOSE, b'\x03\xe8' if hook == 'closed' else b'\x03\xf3'))
+                peer.sock.close()
+                self.hub.do(driver.greenlet.join, TIMEOUT)
+                self.assertTrue(driver.greenlet.successful())
+                self.assertIsNone(websocket.sock)
+                self.assertEqual(websocket.close_code, 1000 if hook == 'closed' else 1011)
+                self.assertIn('Timeout', [r.exc_info[0].__name__ for r in records if r.exc_info])
+
     def test_an_exception_in_closed(self) -> None:
         class Failing(Recorder):
             def closed(self, code: int, reason: Any = None) -> None:

@@ -297,6 +297,20 @@ class Behaviour:
             [call[0] for call in websocket.calls if call[0] != 'error'], ['opened', 'still here', 'closed']
         )
 
+    def test_the_peer_goes_while_opened_waits_for_room(self) -> None:
+        class Waiting(Recorder):
+            limits = Limits(send_timeout=TIMEOUT)
+
+            def opened(websocket) -> None:
+                websocket.send(bytes(7 * MIB), binary=True)
+                reset(peer.sock)
+                websocket.send('there is no room')
+
+        websocket, peer = self.make(Waiting, pair=tcp_pair())
+        self.manager.add(websocket)
+        self.assert_ended(websocket, 1006)
+        self.assertEqual(self.logged('raised'), [])  # nor was it a timeout
+
     # Hooks that raise
 
     def test_a_hook_that_raises_closes_its_connection_with_1011(self) -> None:

@@ -57,13 +57,12 @@ class Moment:
 
     def __init__(self) -> None:
         self._past = False
-        self._waiting: list[asyncio.Future[None]] = []
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def happen(self) -> None:
         """Wake everybody; from any thread."""
         self._past = True
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
+        for future in self._waiting.copy():
             _wake(future)
 
     async def wait(self, timeout: Optional[float] = None) -> None:
@@ -72,11 +71,13 @@ class Moment:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._waiting.append(future)
+        self._waiting.add(future)
         timer = None if timeout is None else loop.call_later(timeout, _set, future)
         try:
-            await future
+            if not self._past:  # another thread may have been here since
+                await future
         finally:
+            self._waiting.discard(future)
             if timer is not None:
                 timer.cancel()
 
@@ -210,7 +211,8 @@ class WebSocket(websocket.WebSocket):
         if not inbox and inbox.end is None:
             inbox.reader = asyncio.get_running_loop().create_future()
             try:
-                await inbox.reader
+                if inbox.end is None:  # another thread may have ended it since
+                    await inbox.reader
             finally:
                 inbox.reader = None
         if not inbox:
@@ -287,7 +289,7 @@ class WebSocket(websocket.WebSocket):
                 _wake(inbox.reader)
             self._heard.happen()
 
-    def hook_failed(self, hook: Callable[..., object], error: Exception) -> bool:
+    def hook_failed(self, hook: Callable[..., object], error: BaseException) -> bool:
         """As in the base class, but that recv() came to the end of this connection is no failure of a hook."""
         if isinstance(error, StreamClosed) and self._inbox.end == (error.code, error.reason):
             logger.debug('%s received up to the end', hook, exc_info=error)

@@ -102,7 +102,7 @@ class Closer(Receiver):
             self.close_connection()
             return
         stream = self.stream
-        if stream is None or self.state in SENT:
+        if stream is None or self._ended or self.state in SENT:
             return
         if self.state is State.CLOSE_RECEIVED and code == closecode.NO_STATUS_RECEIVED:
             reason = ''  # the answer to an empty Close is an empty one
@@ -249,7 +249,7 @@ class Closer(Receiver):
                 else:
                     driver.run_coroutine(self, self.closed, result, finish)
                     awaited = True  # environ and socket are still there while it runs
-        except Exception:
+        except self._faults:
             logger.exception('closed() raised')
         finally:
             if not awaited:

@@ -90,6 +90,7 @@ class GreenletDriver(LoopDriver):
         self._senders: list[Event] = []
         # Patched ones know greenlets, but are at a loss with other threads. Nobody has used them yet.
         websocket._lock, websocket._tls_lock = RLock(), allocate_lock()
+        websocket._faults = (Exception, gevent.Timeout)  # which is no Exception
         descriptor = websocket.sock.fileno()
         self._read_watcher = self.loop.io(descriptor, READ)
         self._write_watcher = self.loop.io(descriptor, WRITE)
@@ -144,7 +145,7 @@ class GreenletDriver(LoopDriver):
         """Let the connection's greenlet end it, after the hook that may be running."""
         if gevent.getcurrent() is self._greenlet:
             super().end()
-        elif not self._ending:
+        elif not (self._ending or self.over):  # over: the websocket may be another connection by now
             self._ending = True
             self.websocket._drop()  # a hook that sends something is told that it cannot
             self._wake.set()
@@ -190,7 +191,8 @@ class GreenletDriver(LoopDriver):
         if self.in_thread():
             callback(*args)
         else:
-            with contextlib.suppress(ValueError):  # the hub was destroyed, and its thread is about to end
+            # The hub was destroyed, and its thread is about to end. How that shows depends on gevent's kind of loop.
+            with contextlib.suppress(ValueError, AttributeError):
                 self.loop.run_callback_threadsafe(callback, *args)
 
     def call_soon(self, callback: Callable[[], object]) -> None:

@@ -539,6 +539,8 @@ class WebSocketManager(Driver, threading.Thread):
             # closed() does not come before opened() has returned in the thread that added it; try again then.
             self.poller.unregister(fd)
             self._doomed.append(websocket)
+            if isinstance(websocket, WebSocket) and not websocket._dropped:
+                websocket._drop()  # a sender in opened() may wait for room
             return
         try:
             try:

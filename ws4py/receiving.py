@@ -37,6 +37,8 @@ class Receiver(Sender):
 
     #: Seconds that a blocking read may last before the connection counts as lost; None for ever.
     sock_timeout: Optional[float] = None
+    #: What a hook may raise that is a mistake of its own; anything else ends who calls it. A driver may know more.
+    _faults: tuple[type[BaseException], ...] = (Exception,)
 
     def __init__(self, sock: Any) -> None:
         super().__init__()
@@ -257,11 +259,11 @@ class Receiver(Sender):
             if isinstance(result, CoroutineType):
                 run = refuse_coroutine if self._driver is None else functools.partial(self._driver.run_coroutine, self)
                 run(hook, result)
-        except Exception as error:
+        except self._faults as error:
             return self.hook_failed(hook, error)
         return True
 
-    def hook_failed(self, hook: Callable[..., object], error: Exception) -> bool:
+    def hook_failed(self, hook: Callable[..., object], error: BaseException) -> bool:
         """A hook raised, or the coroutine that it gave; False when that ends the connection."""
         if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
             # It answered a message that was under way while we closed: nothing is wrong with it.

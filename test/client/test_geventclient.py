@@ -401,6 +401,30 @@ class AgainTest(ClientCase):
         receiving.result(TIMEOUT)
         self.assertEqual((client.rounds, heard), (3, ['hello'] * 3))
 
+    def test_in_closed_after_an_abort(self) -> None:
+        """What the abort has left to be done later is not done to the next connection."""
+
+        class Impatient(Told):
+            def received_message(self, message: Any) -> None:
+                super().received_message(message)
+                self.abort(1001, 'once more')
+
+            def closed(self, code: int, reason: Any = None) -> None:
+                super().closed(code, reason)
+                if len(self.named('closed')) < 3:
+                    calls = self.calls
+                    self.__init__(self.url)  # type: ignore[misc]
+                    self.calls[:0] = calls
+                    self.connect()
+
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'sock')  # to which it connects without a pause
+            with ScriptedServer(behind(b'\x81\x03one', b'\x81\x03two'), socket.AF_UNIX, path):
+                client = self.hub.do(Impatient, f'ws+unix://{path}')
+                self.hub.do(client.connect)
+                self.hub.do(client.run_forever)
+        self.assertEqual(client.named('closed'), [('closed', 1001, 'once more')] * 3)
+
     def test_while_the_last_connection_is_there(self) -> None:
         client = self.connect(cls=Told)
         first = client._driver_greenlet

@@ -503,6 +503,20 @@ class PoolTest(ServerCase):
 
 
 class StopTest(ServerCase):
+    def test_websockets_in_raw_greenlets(self) -> None:
+        """Which nobody can wait for."""
+        server = self.serve(spawn=gevent.spawn_raw)
+        peer, silent = self.check_echo(server), self.check_echo(server)
+        self.assertEqual(len(server.pool), 2)
+        stopping = self.hub.spawn(server.stop, 0.2)
+        self.assertEqual(peer.receive(), (CLOSE, SHUTTING_DOWN))
+        peer.close(1001)
+        self.assertTrue(peer.at_end())
+        self.assertEqual(silent.receive_all(), [(CLOSE, SHUTTING_DOWN)])
+        stopping.result(TIMEOUT)
+        self.assertEqual([ws.close_code for ws in self.handler.made], [1001, 1006])
+        self.assertEqual(server.pool.websockets, [])
+
     def test_1001(self) -> None:
         server = self.serve()
         peers = [self.check_echo(server) for _ in range(3)]

@@ -63,8 +63,12 @@ class _Messages(gevent.queue.Queue):  # type: ignore[misc]  # gevent has no type
         return message
 
     def count(self, size: int) -> None:
-        """So many bytes more wait; let the client read, or not."""
+        """So many bytes more wait."""
         self._size += size
+        self.look()
+
+    def look(self) -> None:
+        """Let the client read, or not; from any thread."""
         if self._client.messages is self:  # else these are messages of an earlier connection
             # The answer to our Close has to be read, whatever comes before it.
             self._client.crowd(self._crowded and self._client.state is State.OPEN)
@@ -139,7 +143,7 @@ class WebSocketClient(WebSocketBaseClient):
     def close(self, code: int = closecode.NORMAL_CLOSURE, reason: Payload = '') -> None:
         """Begin the closing handshake, or answer the server's; see the base class."""
         super().close(code, reason)
-        self.messages.count(0)
+        self.messages.look()
 
     def run_forever(self) -> None:
         """Wait until the connection has ended and ``closed()`` has returned.

@@ -22,10 +22,11 @@ Who does what, in which thread:
 They meet on the engine's channels: ``handle-websocket`` (websocket, address) gives a websocket to the plugin,
 ``websocket-broadcast`` (message, binary=False) sends a message to all of them.
 
-Requests are read by cheroot: bounds of a request head are ``server.max_request_header_size`` and
-``server.socket_timeout``, and of headers that come twice where they must not it keeps the last. All that is used of its
-insides is in :class:`_Exchange`. Other WSGI servers do not give away their connections; there, an upgrade is answered
-with 501.
+Requests are read by cheroot, within ``server.max_request_header_size`` and ``server.socket_timeout``; the head of an
+upgrade is then held to the stricter ``limits``. With cheroot's builtin TLS adapter nobody else is accepted while a
+client takes its time for the TLS handshake, up to ``server.socket_timeout`` seconds; its adapter of pyOpenSSL does not
+have that weakness. All that is used of cheroot's insides is in :class:`_Exchange`. Other WSGI servers do not give away
+their connections; there, an upgrade is answered with 501.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from cherrypy.process import plugins, wspbus
 from ws4py import WS_VERSION, blocking, closecode
 from ws4py.exc import HTTPError
 from ws4py.handshake import Refused, refuse, respond
-from ws4py.http11 import Headers, Request, parse_version
-from ws4py.limits import Limits
+from ws4py.http11 import Request
+from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.manager import WebSocketManager
 from ws4py.messaging import Message, Payload
 from ws4py.state import State
@@ -65,6 +66,8 @@ SWITCHING = '101 Switching Protocols'
 # Of a header that comes twice cheroot keeps the last one, unless it knows that it is a list. These are lists, or
 # refused when there are two: join them, so that the handshake sees both.
 cheroot.server.comma_separated_headers += [
+    b'Host',
+    b'Origin',
     b'Sec-Websocket-Extensions',
     b'Sec-Websocket-Key',
     b'Sec-Websocket-Protocol',
@@ -116,7 +119,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
         :param heartbeat_freq: seconds between unsolicited pongs, None for none.
         :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
             site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
-        :param limits: bounds of these connections, in place of those of *handler_cls*.
+        :param limits: bounds of these connections, in place of those of *handler_cls*, and of the request's head.
         """
         request, response = cherrypy.serving.request, cherrypy.serving.response
         try:
@@ -125,7 +128,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
             logger.error('websockets need the HTTP server of CherryPy, this one does not give away its connections')
             raise _Refusal(refuse(501, 'this server has no websockets')) from None
         try:
-            answer = respond(exchange.head(), protocols, extensions, version, origins=origins)
+            answer = respond(exchange.head(limits or DEFAULT_LIMITS), protocols, extensions, version, origins=origins)
         except HTTPError as error:
             answer = refuse(error.status, error.msg)
         if isinstance(answer, Refused):
@@ -299,20 +302,15 @@ class _Exchange:
         self._written = self._connection.wfile.bytes_written
         self._request.close_connection = True  # what follows is no request; neither where the upgrade is refused
 
-    def head(self) -> Request:
-        """The head of the request.
+    def head(self, limits: Limits) -> Request:
+        """The head of the request, put together again to be judged as on any server.
 
-        :raises HTTPError: a header has characters that are not allowed.
+        :raises HTTPError: a character is not allowed, or it is over a limit.
         """
         request = self._request
-        headers = Headers()
-        try:
-            for name, value in request.inheaders.items():
-                headers.add(name.decode('latin-1'), value.decode('latin-1'))
-        except ValueError as error:
-            raise HTTPError(400, str(error)) from None
-        method, target = request.method.decode('latin-1'), request.uri.decode('latin-1')
-        return Request(method, target, parse_version(request.response_protocol), headers)
+        lines = [b'%s %s %s' % (request.method, request.uri, request.response_protocol.encode('latin-1'))]
+        lines += [b'%s: %s' % header for header in request.inheaders.items()]
+        return Request.parse(b'\r\n'.join([*lines, b'', b'']), limits)
 
     def sock(self) -> Any:
         """The socket of the connection."""

@@ -76,9 +76,12 @@ class GEventWebSocketPool(Group):  # type: ignore[misc]  # gevent has no types
 
     def run(self, websocket: WebSocket) -> None:
         """Run *websocket* in this greenlet; returns when it has ended."""
+        greenlet = gevent.getcurrent()
+        if not isinstance(greenlet, gevent.Greenlet):  # a raw one, of which nobody could await the end
+            self.track(websocket).join()
+            return
         driver = GreenletDriver(websocket)
         self._websockets[websocket] = None
-        greenlet = gevent.getcurrent()
         self.add(greenlet)
         try:
             self._run(driver)
