@@ -190,6 +190,28 @@ class Ends(StreamCase):
         self.assertEqual(await peer.reader.read(), b'')
         await until(lambda: self.losses == 1)
 
+    async def test_also_when_a_thread_has_sent_and_the_loop_does_not_know_yet(self) -> None:
+        for crowded in (False, True):
+            with self.subTest(crowded=crowded):
+                websocket, peer, driver = await self.connect()
+                websocket.crowd(True)
+                peer.close()
+                await until(lambda: websocket.sock.holds_input)  # noqa: B023
+                peer.writer.write_eof()
+                if not crowded:  # the stream has just been read, and the Close frame is processed at once
+                    websocket._crowded, websocket.watched, driver._reading = False, (False, False), True
+                thread = threading.Thread(target=websocket.send, args=('last words',))
+                thread.start()
+                thread.join()
+                if crowded:
+                    websocket.crowd(False)
+                else:
+                    driver.readable()
+                self.assertEqual(await peer.receive(), (TEXT, b'last words'))
+                self.assertEqual(await peer.receive(), (CLOSE, b'\x03\xe8'))
+                self.assertEqual(await peer.reader.read(), b'')
+                await until(lambda: driver.over and driver._stream.closed())  # noqa: B023
+
     async def test_a_client_sends_all_before_it_waits_for_the_server(self) -> None:
         client = type('Client', (Recorder,), {'_is_client': True})
         websocket, peer, _ = await self.connect(client)

@@ -574,10 +574,53 @@ class Coroutines(TransportCase):
         peer.text('wait')
         await until(lambda: ('begun', b'wait') in websocket.calls)
         with logs():
+            connection.drop(websocket)
             connection.cancel()
             await until(lambda: websocket.named('closed'))
         connection.cancel()
         self.assertEqual(websocket.named('done'), [])
+
+    async def test_letting_through_that_something_was_cancelled_is_a_failure(self) -> None:
+        class Careless(Async):
+            async def received_message(self, message: Any) -> None:  # type: ignore[override]
+                waited_for = asyncio.get_running_loop().create_future()
+                waited_for.cancel()
+                await waited_for
+
+        websocket, peer, _ = await self.connect(Careless)
+        with logs() as records:
+            peer.text('one', 'two')
+            self.assertEqual(await peer.receive(), (CLOSE, b'\x03\xf3'))
+            peer.close(1011)
+            peer.writer.write_eof()
+            await until(lambda: websocket.named('closed'))
+        self.assertEqual(websocket.calls[-1], ('closed', 1011, {}))
+        self.assertEqual([record.levelname for record in records if record.exc_info], ['ERROR'])
+
+    async def test_what_closed_raises_is_logged_and_that_is_all(self) -> None:
+        class Broken(Recorder):
+            async def closed(self, code: int, reason: Any = None) -> None:  # type: ignore[override]
+                self.close()  # there is nobody left to be told
+                raise KeyError('as it was told')
+
+        websocket, peer, _ = await self.connect(Broken)
+        with logs() as records:
+            peer.writer.close()
+            await until(lambda: self.losses)
+        self.assertEqual([str(record.exc_info[1]) for record in records if record.exc_info], ["'as it was told'"])
+        self.assertEqual((websocket.close_code, websocket.state), (1006, State.CLOSED))
+
+    async def test_closed_is_awaited_in_the_loop_whoever_ends_the_connection(self) -> None:
+        class Late(Recorder):
+            async def closed(self, code: int, reason: Any = None) -> None:  # type: ignore[override]
+                self.calls.append(('closed', threading.get_ident()))
+
+        self.loop.set_debug(True)  # in which the loop tells who calls it from where
+        websocket, _, _ = await self.connect(Late)
+        await self.loop.run_in_executor(None, websocket.terminate)
+        await until(lambda: self.losses)
+        self.assertEqual(websocket.calls[1:], [('closed', threading.get_ident())])
+        self.assertEqual(websocket.state, State.CLOSED)
 
     async def test_closed_may_call_init_to_connect_again(self) -> None:
         class Again(Async):

@@ -89,7 +89,7 @@ class StreamSocket(FedSocket):
     def failure(self) -> Optional[OSError]:
         """What has closed the stream; None for the peer's regular end."""
         error = self.stream.error
-        if isinstance(error, ssl.SSLError) and isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
             return ConnectionResetError(errno.ECONNRESET, 'the connection ended in the middle of TLS')
         return error if isinstance(error, OSError) else None
 
@@ -169,8 +169,11 @@ class StreamDriver(FedDriver):
 
     def _ask(self) -> None:
         """Ask the stream for bytes, if they are wanted and this is the moment."""
-        last = self._lingers and self.websocket.state in RECEIVED
-        if not self._reading or self._asked or (last and self._sock.writing):
+        websocket = self.websocket
+        last = self._lingers and websocket.state in RECEIVED
+        if not self._reading or self._asked or (last and (self._sock.writing or websocket.watched[0])):
+            return
+        if self._sock.holds_input:  # which may be a Close frame
             return
         try:
             future: Any = self._stream.read_bytes(BLOCK, partial=True)
@@ -188,12 +191,15 @@ class StreamDriver(FedDriver):
         else:
             self._sock.feed_end(self._sock.failure)
         self._fed()
-        if future.exception() is None:
-            self._ask()
 
     def _fed(self) -> None:
         if self._reading:
             self.readable()
+
+    def readable(self) -> None:
+        """The socket was fed."""
+        super().readable()
+        self._ask()
 
     def writable(self) -> None:
         """The stream has room again."""

@@ -347,7 +347,14 @@ class AsyncioDriver(LoopDriver):
     ) -> None:
         """Await what *hook* gave, then call *done*; other hooks wait in ``pending_calls`` meanwhile."""
         websocket.pending_calls = PendingCalls(websocket)
-        self._task = self.loop.create_task(self._await(hook, coroutine, done))
+
+        def begin() -> None:
+            self._task = self.loop.create_task(self._await(hook, coroutine, done))
+
+        if self.in_loop():
+            begin()
+        else:  # closed(), after terminate() in another thread
+            self.call_soon(begin)
 
     async def _await(
         self, hook: Callable[..., object], coroutine: Any, done: Optional[Callable[[], None]] = None
@@ -365,7 +372,9 @@ class AsyncioDriver(LoopDriver):
                         coroutine = hook(*args)
                     if isinstance(coroutine, CoroutineType):
                         await coroutine
-                except Exception as error:
+                except (Exception, asyncio.CancelledError) as error:
+                    if isinstance(error, asyncio.CancelledError) and (self._ends or self._dropped):
+                        raise  # it was we who cancelled it
                     if isinstance(error, NotOpenError) and self._ends:
                         logger.debug('%s sent something after the end', hook, exc_info=error)
                     else:
@@ -418,7 +427,7 @@ class AsyncioDriver(LoopDriver):
             self.call_soon(self._wake_senders)
 
     def cancel(self) -> None:
-        """Cancel the hook that is running, if it is a coroutine."""
+        """Cancel the hook that is running, if it is a coroutine, on a connection that was dropped."""
         if self._task is not None:
             self._task.cancel()
 

@@ -34,8 +34,11 @@ try:
 except ImportError:  # a test extra
     websocket_client = websockets = None
 
+from ws4py import async_websocket
+from ws4py.exc import StreamClosed
 from ws4py.framing import OPCODE_BINARY, OPCODE_TEXT
 from ws4py.limits import Limits
+from ws4py.messaging import TextMessage
 from ws4py.server import tornadoserver
 from ws4py.server.tornadoserver import WebSocketHandler, broadcast, close_all
 from ws4py.websocket import EchoWebSocket, WebSocket
@@ -447,10 +450,11 @@ class Refusals(ServerCase):
                 await client.writer.drain()
 
     async def test_a_client_that_is_gone_before_the_answer(self) -> None:
-        gone = asyncio.Event()
+        asked, gone = asyncio.Event(), asyncio.Event()
 
         class Slow(WebSocketHandler):
             async def prepare(self) -> None:
+                asked.set()
                 await gone.wait()
 
             def on_connection_close(self) -> None:
@@ -463,10 +467,10 @@ class Refusals(ServerCase):
         logging.getLogger('tornado').addHandler(handler)
         self.addCleanup(logging.getLogger('tornado').removeHandler, handler)
         for request in (upgrade_request(target='/ws'), upgrade_request(target='/ws', leave_out='Upgrade')):
+            asked.clear()
             gone.clear()
             client = await self.dial(request)
-            await until(lambda: self.server._connections)
-            await asyncio.sleep(0.01)
+            await asyncio.wait_for(asked.wait(), TIMEOUT)
             client.reset()
             await asyncio.wait_for(gone.wait(), TIMEOUT)
             await until(lambda: not self.server._connections)
@@ -579,6 +583,112 @@ class Ends(ServerCase):
         self.assertEqual(await client.reader.read(), b'')
         client.writer.close()
         await until(lambda: self.handler.ends == [(1011, '')])
+
+
+class Coroutines(ServerCase):
+    """Programs of coroutines, on :class:`ws4py.async_websocket.WebSocket`."""
+
+    async def asyncSetUp(self) -> None:
+        await super().asyncSetUp()
+        ends = self.ends = []  # type: ignore[var-annotated]
+
+        class Base(async_websocket.WebSocket):
+            async def closed(self, code: int, reason: Any = None) -> None:  # type: ignore[override]
+                await asyncio.sleep(0)
+                ends.append((code, reason))
+
+        self.base: Any = Base
+
+    async def test_an_iteration_over_the_messages(self) -> None:
+        class Chat(self.base):  # type: ignore[name-defined, misc]
+            async def opened(self) -> None:
+                await self.send('welcome')
+                async for message in self:
+                    await self.send(f'you said {message}')
+                ends.append('the iteration')
+
+        ends = self.ends
+        self.serve(handler_cls=Chat)
+        client = await self.upgrade()
+        self.assertEqual(await client.receive(), (TEXT, b'welcome'))
+        for number in range(50):  # more than may wait for recv()
+            client.send(OPCODE_TEXT, b'%d' % number)
+        for number in range(50):
+            self.assertEqual(await client.receive(), (TEXT, b'you said %d' % number))
+        client.close()
+        self.assertEqual(await client.receive(), (CLOSE, b'\x03\xe8'))
+        self.assertEqual(await client.reader.read(), b'')
+        await until(lambda: len(ends) == 2)
+        self.assertEqual(ends, ['the iteration', (1000, b'')])
+
+    async def test_recv_tells_the_end(self) -> None:
+        class Asking(self.base):  # type: ignore[name-defined, misc]
+            async def opened(self) -> None:
+                try:
+                    while True:
+                        ends.append((await self.recv()).data)
+                except StreamClosed as end:
+                    ends.append((end.code, end.reason))
+
+        ends = self.ends
+        self.serve(handler_cls=Asking)
+        client = await self.upgrade(
+            more=frame(OPCODE_BINARY, b'one', masked=True) + close_frame(4000, b'x', masked=True)
+        )
+        self.assertEqual(await client.receive(), (CLOSE, b'\x0f\xa0x'))
+        await until(lambda: len(ends) == 3)
+        self.assertEqual(ends, [b'one', (4000, 'x'), (4000, b'x')])
+
+    async def test_sends_wait_for_room_and_close_for_the_end(self) -> None:
+        class Big(self.base):  # type: ignore[name-defined, misc]
+            async def opened(self) -> None:
+                for _ in range(40):
+                    await self.send(bytes(MIB), True)
+                    most.append(self._queued)
+                await self.close(4000, 'all sent')
+                most.append(-1)
+
+        most: list[int] = []
+        self.serve(handler_cls=Big, limits=Limits(write_high_water=256 * KIB, write_limit=2 * MIB))
+        client = await self.upgrade()
+        for _ in range(40):
+            self.assertEqual(await client.receive(), (BINARY, bytes(MIB)))
+        self.assertEqual(await client.receive(), (CLOSE, b'\x0f\xa0all sent'))
+        self.assertNotIn(-1, most)
+        self.assertLessEqual(max(most), 256 * KIB)
+        client.close(4000)
+        self.assertEqual(await client.reader.read(), b'')
+        await until(lambda: self.ends)
+        self.assertEqual((len(most), most[-1], self.ends), (41, -1, [(4000, b'')]))
+
+    async def test_who_does_not_ask_is_not_read_and_still_closed(self) -> None:
+        class Deaf(self.base):  # type: ignore[name-defined, misc]
+            def __init__(self, *args: Any) -> None:
+                super().__init__(*args)
+                made.append(self)
+
+        made: list[Any] = []
+        self.serve(handler_cls=Deaf)
+        client = await self.upgrade()
+        client.writer.write(frame(OPCODE_TEXT, b'hello', masked=True) * 1000)
+        with self.assertLogs('ws4py', 'WARNING'):
+            await until(lambda: made[0].watched[1])
+        closing = asyncio.ensure_future(close_all(self.application))
+        while (await client.receive())[0] != CLOSE:
+            pass
+        client.close(1001)
+        self.assertEqual(await client.reader.read(), b'')
+        await asyncio.wait_for(closing, TIMEOUT)
+        self.assertEqual(self.ends, [(1001, b'')])
+
+    async def test_a_broadcast_builds_its_frame_once(self) -> None:
+        self.serve(handler_cls=async_websocket.EchoWebSocket)
+        clients = [await self.upgrade() for _ in range(3)]
+        with mock.patch.object(TextMessage, 'single', autospec=True, side_effect=TextMessage.single) as single:
+            broadcast(self.application, 'to all')
+        self.assertEqual(single.call_count, 1)
+        for client in clients:
+            self.assertEqual(await client.receive(), (TEXT, b'to all'))
 
 
 @needs_peers

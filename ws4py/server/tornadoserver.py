@@ -30,7 +30,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application, RequestHandler
 
-from ws4py import broadcasting, closecode
+from ws4py import async_websocket, broadcasting, closecode
 from ws4py.exc import HTTPError
 from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond
 from ws4py.http11 import Request
@@ -191,7 +191,8 @@ def broadcast(
 
     To be called in the thread of its IOLoop. Arguments as for :func:`ws4py.broadcasting.broadcast`.
     """
-    broadcasting.broadcast(list(_connections.get(application, ())), message, binary)
+    plain = (WebSocket.send, async_websocket.WebSocket.send)
+    broadcasting.broadcast(list(_connections.get(application, ())), message, binary, plain)
 
 
 def _parse(request: HTTPServerRequest, limits: Limits) -> Request:
