@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 import support_tls
 from helpers import TIMEOUT, Recorder, close_frame, frame, limited, logs, needs_certificates
-from test_transport import AsyncPeer, until
+from support_transport import AsyncPeer, until
 
 try:
     from tornado.iostream import IOStream, SSLIOStream

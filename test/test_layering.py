@@ -23,7 +23,7 @@ messaging
 streaming handshake
 timers outbox blocking keepalive opening sending receiving closing
 websocket broadcasting manager
-driving transport dialing greenlets iostream async_websocket
+driving asyncdriving transport dialing greenlets iostream async_websocket
 client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
 terminal demo/chat demo/pages demo/running demo/wsgi demo/__init__ demo/* cli __main__

@@ -24,13 +24,13 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from ws4py import closecode
+from ws4py.asyncdriving import AsyncioDriver
 from ws4py.client import WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
 from ws4py.iostream import StreamDriver, StreamSocket
 from ws4py.limits import Limits
 from ws4py.outbox import BLOCK
-from ws4py.transport import AsyncioDriver
 
 __all__ = ['TornadoWebSocketClient']
 
