@@ -8,16 +8,18 @@ import gc
 import unittest
 import weakref
 from typing import Any, Optional
+from unittest.mock import patch
 
 from helpers import frame, limited, logs
-from test_transport import CLOSE, KIB, TEXT, AsyncPeer, TransportCase, until
+from support_transport import CLOSE, KIB, TEXT, AsyncPeer, TransportCase, until
 
 from ws4py.async_websocket import EchoWebSocket, Moment, WebSocket
+from ws4py.asyncdriving import CROWD
 from ws4py.exc import StreamClosed
 from ws4py.framing import OPCODE_PING, OPCODE_TEXT
 from ws4py.messaging import BinaryMessage, TextMessage
 from ws4py.state import State
-from ws4py.transport import CROWD, TransportConnection
+from ws4py.transport import TransportConnection
 
 PING = frame(OPCODE_PING, b'?', masked=True)
 
@@ -525,9 +527,33 @@ class Moments(unittest.TestCase):
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             loop.run_until_complete(waiting)
-        moment._waiting.append(loop.create_future())
+        moment._waiting.add(loop.create_future())
         loop.close()
         moment.happen()
+
+    def test_who_gives_up_leaves_nothing_behind(self) -> None:
+        async def main() -> None:
+            moment = Moment()
+            for _ in range(10):
+                with self.assertRaises(asyncio.TimeoutError):
+                    await asyncio.wait_for(moment.wait(), 0.001)
+            await moment.wait(0.001)
+            self.assertEqual(moment._waiting, set())
+
+        asyncio.run(main())
+
+    def test_one_that_happens_while_somebody_begins_to_wait(self) -> None:
+        """In another thread; here, where the loop makes the future."""
+
+        async def main() -> None:
+            moment, loop = Moment(), asyncio.get_running_loop()
+            future = loop.create_future()
+            waiting = moment.wait()
+            with patch.object(loop, 'create_future', lambda: moment.happen() or future):
+                with self.assertRaises(StopIteration):  # it has not waited
+                    waiting.send(None)
+
+        asyncio.run(main())
 
     def test_one_that_is_past(self) -> None:
         async def main() -> None:

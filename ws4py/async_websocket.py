@@ -14,7 +14,7 @@ What is sent is queued in the call itself, and what is wrong raises there; await
 Whoever takes its messages with :meth:`~WebSocket.recv` reads them when it is ready: a few wait here, then nothing more
 is read from the peer.
 
-Loops and transports are none of its business, :mod:`ws4py.transport` and the adapters see to them.
+Loops and transports are none of its business, :mod:`ws4py.asyncdriving` and the adapters see to them.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from collections.abc import Awaitable, Coroutine, Generator, Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import closecode, websocket
+from ws4py.asyncdriving import Backlog
 from ws4py.exc import StreamClosed
 from ws4py.messaging import BinaryMessage, Message, Payload, PongControlMessage, TextMessage
 from ws4py.sending import Driver, NotOpenError
 from ws4py.state import SENT, State
-from ws4py.transport import Backlog
 
 __all__ = ['EchoWebSocket', 'WebSocket']
 

@@ -986,6 +986,22 @@ class TLS(Case):
 
         self.run_in_loop(main())
 
+    def test_no_name_and_no_context(self) -> None:
+        """TLS does not even begin: the socket is closed by us, for no transport has it."""
+
+        async def main(sock: socket.socket, error: Any, options: dict[str, Any]) -> None:
+            with self.assertRaises(error):
+                await connect(f'wss://127.0.0.1:{sock.getsockname()[1]}/', ssl_options=options)
+            accepted = sock.accept()[0]
+            with accepted:
+                accepted.settimeout(TIMEOUT)
+                self.assertEqual(accepted.recv(1), b'')
+
+        with socket.create_server(('127.0.0.1', 0)) as sock:
+            self.run_in_loop(main(sock, ValueError, {'server_hostname': '.bad'}))
+            self.run_in_loop(main(sock, TypeError, {'server_hostname': 'a\0b'}))
+            self.run_in_loop(main(sock, AttributeError, {'ssl_context': 'none'}))
+
     def test_unix(self) -> None:
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, 'my.sock')

@@ -599,6 +599,39 @@ class OrdinaryRequests(ServerCase):
             await server.wait_closed()
         self.assertIn('given up', str([record.getMessage() for record in records]))
 
+    async def test_an_application_that_closes_the_server(self) -> None:
+        """While it is asked: what it answers then, or makes, comes too late."""
+
+        def answering(request: Request) -> Response:
+            server.close()
+            return Response(200, 'OK', (1, 1), Headers(), b'bye')
+
+        def accepting(*args: Any) -> Any:
+            server.close()
+            return self.handler(*args)
+
+        for handler_cls, process_request in ((None, answering), (accepting, None)):
+            with self.subTest(process_request=process_request):
+                server = await self.serve(handler_cls, process_request=process_request)
+                answer = await self.ask(server, upgrade_request())
+                self.assert_status(503, answer, 'Server is shutting down')
+                self.assertNotIn(b'bye', answer)
+                await asyncio.wait_for(server.wait_closed(), TIMEOUT)
+        self.assertEqual(self.handler.ends, [])
+
+    async def test_a_client_that_goes_at_the_very_moment_of_the_decision(self) -> None:
+        """The transport had resolved to tell the protocol of then: TLS does that since Python 3.11."""
+        server = await self.serve(process_request=lambda request: None)
+        peer = await self.dial(server)
+        await until(lambda: server._requests)
+        (protocol,) = server._requests
+        peer.write(upgrade_request())
+        await peer.head()
+        protocol.connection_lost(ConnectionResetError())
+        self.assertEqual([code for code, _ in self.handler.ends], [1006])  # at once, nobody says it again
+        self.assertEqual(server._connections, set())
+        self.assertEqual(await peer.read_all(), b'')
+
 
 class Hooks:
     """Hooks that are coroutines, and do what a message says."""
@@ -1046,6 +1079,29 @@ class Servers(ServerCase):
         self.assertEqual((server.sockets, server.websockets), ((), set()))
         server.close()
         await server.wait_closed()
+
+    async def test_tried_again_after_a_failure(self) -> None:
+        with socket.socket() as taken:
+            taken.bind(('127.0.0.1', 0))
+            server = serve(self.handler, *taken.getsockname())
+            for _ in range(2):
+                with self.assertRaises(OSError):
+                    await server
+            await asyncio.wait_for(server.wait_closed(), TIMEOUT)
+        first, second = await asyncio.gather(server, server)
+        self.addAsyncCleanup(self._stop, server)
+        self.assertIs(first, second)
+        self.assertEqual(len(server.sockets), 1)
+
+    async def test_started_twice_at_a_time(self) -> None:
+        server = serve(self.handler, '127.0.0.1', 0)
+        self.addAsyncCleanup(self._stop, server)
+        task = self.loop.create_task(server.serve_forever())
+        await asyncio.sleep(0)  # it has begun
+        await server
+        self.assertEqual(len(server.sockets), 1)
+        server.close()
+        await asyncio.wait_for(task, TIMEOUT)
 
     async def test_a_connection_that_comes_too_late(self) -> None:
         """It was accepted already, with its TLS still under way."""

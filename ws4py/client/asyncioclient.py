@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Callable, Generic, Optional, TypeVar, overload
 
@@ -139,11 +140,10 @@ class _Opening(asyncio.Protocol):
         client, loop = self._client, self._loop
         options: Any = {}
         if client._uri.secure:
-            options = {
-                'ssl': client._tls_context(),
-                'server_hostname': client._tls_name,
-                'ssl_handshake_timeout': NO_LIMIT,
-            }
+            context, name = client._tls_context(), client._tls_name
+            # What it raises for a name or a context that is none, it raises while the socket is still ours.
+            context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+            options = {'ssl': context, 'server_hostname': name, 'ssl_handshake_timeout': NO_LIMIT}
         create: Any = loop.create_connection if client.unix_socket_path is None else loop.create_unix_connection
         options['sock'], self._sock = self._sock, None  # it is the transport's from now on
         await create(lambda: self, **options)

@@ -101,6 +101,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._task: Optional[asyncio.Future[Any]] = None  # in which process_request runs
         self._timer: Optional[asyncio.TimerHandle] = None
         self._answered = False
+        self._connection: Optional[_Connection] = None  # which the transport was given over to
 
     # What the transport calls
 
@@ -136,6 +137,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
         """The transport is gone."""
+        if self._connection is not None:  # TLS has resolved to tell us when the websocket was not there yet
+            self._connection.connection_lost(exc)
+            return
         self._stop()
         self._sock.gone()
         self._sock.close()  # TLS before Python 3.11 warns of a transport that nobody has closed
@@ -186,7 +190,8 @@ class WebSocketProtocol(asyncio.Protocol):
         except Exception as error:
             self._fail(error)
         else:
-            self._upgrade(accepted, websocket)
+            if not self._answered:  # the handler's constructor may have closed the server
+                self._upgrade(accepted, websocket)
 
     def _accept(self, request: Request) -> tuple[Accepted, WebSocket]:
         """Judge the request and make the websocket.
@@ -217,7 +222,7 @@ class WebSocketProtocol(asyncio.Protocol):
         """Send the 101: the transport is the websocket's from now on."""
         websocket.buf = self._rest
         self._sock.linger = websocket.limits.close_timeout
-        connection = _Connection(websocket, self._loop, self.server)
+        connection = self._connection = _Connection(websocket, self._loop, self.server)
         if self.server is not None:
             self.server.enter(connection)
             self.server.leave(self)
@@ -255,7 +260,12 @@ class WebSocketProtocol(asyncio.Protocol):
         self._answer(refused.build('GET' if self._request is None else self._request.method))
 
     def _answer(self, response: bytes) -> None:
-        """Send the response and let the client finish talking, so that it hears it; what it says is of no interest."""
+        """Send the response and let the client finish talking, so that it hears it; what it says is of no interest.
+
+        The first one counts: an application that closes the server while it is asked finds its request refused.
+        """
+        if self._answered:
+            return
         self._stop()
         self._answered, self._reader, self._rest = True, None, b''
         transport = self._sock.transport
@@ -328,6 +338,7 @@ class Server:
         self._max_websockets = max_websockets
         self._loop: Any = None
         self._server: Any = None  # asyncio's
+        self._starting: Any = None  # a lock: who comes while another one starts it waits for that
         self._over: Any = None  # an event: everything has ended
         self._requests: set[WebSocketProtocol] = set()  # which are not websockets yet, or not any more
         self._connections: set[_Connection] = set()
@@ -345,7 +356,10 @@ class Server:
         if self._over is None:
             self._loop = asyncio.get_running_loop()
             self._over = asyncio.Event()
-            self._server = await self._listen(self)
+            self._starting = asyncio.Lock()
+        async with self._starting:
+            if self._server is None:
+                self._server = await self._listen(self)
         return self
 
     async def __aenter__(self) -> Server:
@@ -389,7 +403,7 @@ class Server:
 
     async def wait_closed(self) -> None:
         """Wait until it was closed, every ``closed()`` has run, and the transports are gone."""
-        if self._over is not None:
+        if self._server is not None:
             await self._over.wait()
 
     async def serve_forever(self) -> None:
