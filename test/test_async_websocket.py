@@ -226,6 +226,21 @@ class Iteration(AsyncCase):
         await until(lambda: websocket.end)
         self.assertEqual(websocket.end, (1000, True))
 
+    async def test_what_came_before_the_close_is_answered_before_it(self) -> None:
+        class Thoughtful(Asked):
+            async def opened(self) -> None:
+                async for message in self:
+                    await asyncio.sleep(0.01)
+                    self.send(f'you said {message}')
+
+        _, peer, _ = await self.connect(Thoughtful)
+        peer.text('one', 'two', 'three')
+        peer.close()
+        frames = [await peer.receive() for _ in range(4)]
+        self.assertEqual(
+            [data for _, data in frames], [b'you said one', b'you said two', b'you said three', b'\x03\xe8']
+        )
+
     async def test_opened_that_meets_the_end_has_not_failed(self) -> None:
         class Impatient(Asked):
             async def opened(self) -> None:

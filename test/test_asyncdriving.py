@@ -9,7 +9,7 @@ import unittest
 from typing import Any, Callable
 
 from helpers import Recorder, limited, logs
-from support_transport import CLOSE, KIB, TransportCase, until
+from support_transport import CLOSE, KIB, TEXT, TransportCase, until
 
 from ws4py.asyncdriving import CROWD, AsyncioDriver, Backlog
 from ws4py.messaging import BinaryMessage
@@ -181,6 +181,22 @@ class Coroutines(TransportCase):
         self.assertEqual([call[0] for call in websocket.calls], expected)
         self.assertEqual(websocket.calls[-1], ('closed', 1000, {}))
         self.assertIsNone(websocket.environ)
+
+    async def test_one_that_goes_on_for_ever_does_not_keep_the_peer_from_closing(self) -> None:
+        class Push(Async):
+            async def opened(self) -> None:  # type: ignore[override]
+                while True:
+                    self.send('tick')
+                    await asyncio.sleep(0.001)
+
+        websocket, peer, connection = await self.connect(Push)
+        self.assertEqual(await peer.receive(), (TEXT, b'tick'))
+        peer.close()
+        while (await peer.receive())[0] != CLOSE:
+            pass
+        self.assertEqual(await peer.reader.read(), b'')
+        await until(lambda: connection.over and not connection._task)
+        self.assertEqual(websocket.calls, [('closed', 1000, {})])
 
     async def test_while_one_runs_only_so_much_is_read(self) -> None:
         websocket, peer, connection = await self.connect(Async)

@@ -22,6 +22,7 @@ class Connection:
         self.limits = Limits(**limits)
         self.asked: list[tuple[Any, ...]] = []
         self.pings_go_out = True
+        self.crowded = False
 
     def try_heartbeat(self) -> bool:
         self.asked.append(('heartbeat',))
@@ -114,6 +115,15 @@ class OnAClock(unittest.TestCase):
         self.go(13)
         self.assertEqual(connection.asked[:2], [('ping', False)] * 2)
         self.assertEqual(connection.asked[2][0], 'abort')
+
+    def test_nothing_is_expected_of_a_peer_that_is_not_read(self) -> None:
+        connection, _ = self.keep(ping_interval=5, ping_timeout=3, idle_timeout=10)
+        connection.crowded = True
+        self.go(30)
+        self.assertEqual({call[0] for call in connection.asked}, {'ping'})
+        connection.crowded = False
+        self.go(12)
+        self.assertIn(('abort', 1011, 'no answer to a ping within 3 s'), connection.asked)
 
     def test_idle_means_without_a_byte(self) -> None:
         connection, keepalive = self.keep(idle_timeout=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import socket
 import threading
 import unittest
@@ -438,6 +439,17 @@ class Coroutines(Case):
         for hook, args in calls:
             hook(*args)
         self.assertEqual([peer.receive(), peer.receive()], [(0x81, b'an answer'), (CLOSE, b'\x0f\xa0')])
+
+    def test_the_answer_to_a_close_waits_for_theirs(self) -> None:
+        for hook, waits in (('received_message', True), ('opened', False)):
+            with self.subTest(hook):
+                websocket, peer = self.pair()
+                websocket.attach(RecordingDriver(), True)
+                websocket.pending_calls, websocket.awaited = collections.deque(), getattr(websocket, hook)
+                peer.close()
+                self.assertFalse(websocket.once())
+                self.assertEqual(len(websocket.pending_calls), int(waits))
+                self.assertIs(websocket.state, State.OPEN if waits else State.CLOSE_EXCHANGED)
 
     def test_without_a_loop_they_are_an_error(self) -> None:
         with logs() as records, running(self.Async) as (_, peer):

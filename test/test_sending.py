@@ -313,6 +313,7 @@ class Queued(QueuedCase):
         websocket, _, driver = self.make()
         for crowded in (True, True, False, False):
             websocket.crowd(crowded)
+            self.assertIs(websocket.crowded, crowded)
         self.assertEqual(driver.watched, [(False, True), (False, False)])
         self.assertTrue(websocket.has_room)
 

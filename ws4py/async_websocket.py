@@ -208,13 +208,12 @@ class WebSocket(websocket.WebSocket):
         if inbox.reader is not None:
             raise RuntimeError('another coroutine waits in recv() already')
         inbox.asked = True
-        if not inbox and inbox.end is None:
-            inbox.reader = asyncio.get_running_loop().create_future()
-            try:
-                if inbox.end is None:  # another thread may have ended it since
-                    await inbox.reader
-            finally:
-                inbox.reader = None
+        inbox.reader = asyncio.get_running_loop().create_future()  # first: another thread may end it at any moment
+        try:
+            if not inbox and inbox.end is None:
+                await inbox.reader
+        finally:
+            inbox.reader = None
         if not inbox:
             assert inbox.end is not None
             raise StreamClosed(*inbox.end)
@@ -263,6 +262,11 @@ class WebSocket(websocket.WebSocket):
         if inbox.reader is not None:
             _set(inbox.reader)
         return True
+
+    def _owes_answers(self) -> bool:
+        inbox = self._inbox
+        behind = inbox.asked and (bool(inbox) or inbox.reader is None)  # a coroutine works through what came
+        return super()._owes_answers() or (self.pending_calls is not None and behind)
 
     def crowd(self, crowded: bool) -> None:
         """Stop reading, because so many hooks wait, or go on. Called by the driver."""

@@ -185,7 +185,7 @@ class AsyncioDriver(LoopDriver):
         done: Optional[Callable[[], None]] = None,
     ) -> None:
         """Await what *hook* gave, then call *done*; other hooks wait in ``pending_calls`` meanwhile."""
-        websocket.pending_calls = PendingCalls(websocket)
+        websocket.pending_calls, websocket.awaited = PendingCalls(websocket), hook
 
         def begin() -> None:
             self._task = self.loop.create_task(self._await(hook, coroutine, done))
@@ -221,6 +221,7 @@ class AsyncioDriver(LoopDriver):
                 if not calls or not going:
                     break
                 (hook, args), coroutine = calls.popleft(), None
+                websocket.awaited = hook
                 self.be_patient()
         except asyncio.CancelledError:
             logger.info('%s was cancelled, the connection has ended', hook)
@@ -228,7 +229,7 @@ class AsyncioDriver(LoopDriver):
         finally:
             self._task = None
             if websocket.pending_calls is calls:  # else closed() has called __init__, to connect again
-                websocket.pending_calls = None
+                websocket.pending_calls = websocket.awaited = None
                 websocket.crowd(False)
             if done is not None:
                 done()

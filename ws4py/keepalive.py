@@ -38,6 +38,10 @@ class Connection(Protocol):
 
     limits: Limits
 
+    @property
+    def crowded(self) -> bool:
+        """True while nothing is read because the application is behind: the peer cannot show that it is alive."""
+
     def send(self, payload: PongControlMessage) -> None:
         """Send a message."""
 
@@ -121,6 +125,9 @@ class Keepalive:
         assert self._timeout is not None and self._pinged is not None
         if self.received >= self._pinged:
             self._pinged = None
+        elif self._websocket.crowded:
+            self._pinged = time.monotonic()
+            self._later(self._timeout, self._check_ping)
         elif self._unsent and self._websocket.try_ping():
             # Another sender held the connection when the ping was due. It does not any more: count from now.
             self._pinged, self._unsent = time.monotonic(), False
@@ -130,6 +137,8 @@ class Keepalive:
 
     def _check_idle(self) -> None:
         assert self._idle is not None
+        if self._websocket.crowded:
+            self.touch()
         remaining = self.received + self._idle - time.monotonic()
         if remaining > 0:
             self._later(remaining, self._check_idle)

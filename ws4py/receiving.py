@@ -61,6 +61,9 @@ class Receiver(Sender):
         def terminated(self) -> bool:
             """True once both Close frames are known, or the connection has ended."""
 
+        def opened(self) -> None:
+            """Called when the connection is open."""
+
         def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
             """Called with each message."""
 
@@ -191,10 +194,10 @@ class Receiver(Sender):
     def _handle(self, stream: Stream) -> bool:
         """Act on the events that the stream has ready; False when the connection has to be ended."""
         if stream.closing is not None:
-            if self.pending_calls is None:
+            if self._owes_answers():
+                self.call(self._close_received, stream.closing, stream)  # behind them
+            else:
                 self._close_received(stream.closing, stream)
-            else:  # what came before it is answered first
-                self.call(self._close_received, stream.closing, stream)
             return False
         if stream.errors:
             for error in list(stream.errors):
@@ -222,6 +225,13 @@ class Receiver(Sender):
     def _deliver(self, message: Union[TextMessage, BinaryMessage]) -> bool:
         """Hand *message* to the application; False when that ends the connection."""
         return self.call(self.received_message, message)
+
+    def _owes_answers(self) -> bool:
+        """True while a coroutine, or hooks behind it, may still answer what came before the peer's Close frame.
+
+        Not so ``opened()``, which may run for as long as the connection does.
+        """
+        return self.pending_calls is not None and (bool(self.pending_calls) or self.awaited != self.opened)
 
     def no_more_input(self) -> None:
         """Called by the driver, perhaps more than once, when every message that comes has been processed."""

@@ -118,6 +118,8 @@ class Sender:
         self.watched = (False, False)
         #: Hooks that wait until the coroutine of an earlier one is done; None when there is no such coroutine.
         self.pending_calls: Optional[deque[tuple[Callable[..., object], tuple[Any, ...]]]] = None
+        #: The hook whose coroutine that is.
+        self.awaited: Optional[Callable[..., object]] = None
         self._crowded = False  # so much waits for the application that no more is to be read
         self._pong: Optional[bytes] = None  # the one pong that waits while another is stuck in the outbox
         self._pong_end = 0  # of that other one, counted in bytes sent
@@ -311,6 +313,11 @@ class Sender:
         if self.watched != (self._outbox.blocked, full):
             self.watched = (self._outbox.blocked, full)
             self._driver.watch(self)
+
+    @property
+    def crowded(self) -> bool:
+        """True while nothing is read because the application is behind."""
+        return self._crowded
 
     def crowd(self, crowded: bool) -> None:
         """Stop reading, because so much waits for the application; or go on. Called by the driver."""
