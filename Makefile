@@ -68,10 +68,11 @@ clean:  ## remove what was made
 	rm -rf $(VENV) .tox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# One file for each set of packages in the virtual environment, as old as its installation.
+# One file for each set of packages in the virtual environment, as old as its installation. The pip that comes with
+# Python 3.9 gets lost among the requirements of the tests, hence a new one.
 $(VENV)/base: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --upgrade pip  # the one that comes with Python 3.9 gets lost among the requirements of the tests
+	$(PIP) --upgrade pip
 	$(PIP) --editable .
 	@touch $@
 

@@ -55,6 +55,33 @@ DOCUMENTED = {
     'WSGIServer.link_websocket_to_server WSGIServer.shutdown_request WSGIServer.server_close',
 }
 
+# The same for modules that need a framework.
+WITH_FRAMEWORK = {
+    'ws4py.async_websocket': 'WebSocket EchoWebSocket',
+    'ws4py.client.geventclient': 'WebSocketClient WebSocketClient.receive WebSocketClient.handshake_ok',
+    'ws4py.client.tornadoclient': 'TornadoWebSocketClient TornadoWebSocketClient.connect '
+    'TornadoWebSocketClient.close_connection',
+    'ws4py.server.cherrypyserver': 'WebSocketTool WebSocketTool.upgrade WebSocketTool.complete '
+    'WebSocketTool.cleanup_headers WebSocketTool.start_handler WebSocketPlugin WebSocketPlugin.start '
+    'WebSocketPlugin.stop WebSocketPlugin.handle WebSocketPlugin.cleanup WebSocketPlugin.broadcast',
+    'ws4py.server.geventserver': 'WSGIServer WebSocketWSGIHandler GEventWebSocketPool WebSocketWSGIApplication',
+    'ws4py.server.tulipserver': 'WebSocketProtocol',
+}
+FRAMEWORK_SIGNATURES = {
+    'ws4py.async_websocket.WebSocket': 'proto',
+    'ws4py.client.geventclient.WebSocketClient': 'url protocols=None extensions=None heartbeat_freq=None '
+    'ssl_options=None headers=None exclude_headers=None',
+    'ws4py.client.geventclient.WebSocketClient.receive': 'self block=True',
+    'ws4py.client.tornadoclient.TornadoWebSocketClient': 'url protocols=None extensions=None io_loop=None '
+    'ssl_options=None headers=None exclude_headers=None',
+    'ws4py.server.cherrypyserver.WebSocketTool.upgrade': 'self protocols=None extensions=None version=(8,_13) '
+    'handler_cls=WebSocket heartbeat_freq=None',
+    'ws4py.server.cherrypyserver.WebSocketPlugin': 'bus',
+    'ws4py.server.cherrypyserver.WebSocketPlugin.handle': 'self ws_handler peer_addr',
+    'ws4py.server.cherrypyserver.WebSocketPlugin.broadcast': 'self message binary=False',
+    'ws4py.server.tulipserver.WebSocketProtocol': 'handler_cls',
+}
+
 # The first parameters of what is called by position, and their defaults where 0.x had some (a space is written `_`).
 SIGNATURES = {
     'ws4py.configure_logger': 'stdout=True filepath=None level=20',
@@ -166,14 +193,36 @@ class Exports(unittest.TestCase):
                     with self.subTest(name=f'{module}.{name}'):
                         self.assertTrue(name in exported or found.__module__ != module)
 
+    def test_with_a_framework(self) -> None:
+        missing = []
+        for module, names in WITH_FRAMEWORK.items():
+            try:
+                exported = importlib.import_module(module).__all__
+            except ModuleNotFoundError as error:
+                self.assertFalse(str(error.name).startswith('ws4py'), error)
+                missing.append(f'{module}: {error}')
+                continue
+            for name in names.split():
+                with self.subTest(name=f'{module}.{name}'):
+                    find(f'{module}.{name}')
+                    self.assertTrue('.' in name or name in exported)
+            for name, expected in FRAMEWORK_SIGNATURES.items():
+                if name.startswith(f'{module}.'):
+                    self.check_signature(name, expected)
+        if missing:
+            self.skipTest('; '.join(missing))
+
     def test_signatures(self) -> None:
         for name, expected in SIGNATURES.items():
-            with self.subTest(name=name):
-                parameters = inspect.signature(find(name)).parameters.values()  # type: ignore[arg-type]
-                wanted = expected.split()
-                positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][: len(wanted)]
-                shown = [p.name + (default(p) if '=' in given else '') for p, given in zip(positional, wanted)]
-                self.assertEqual(shown, wanted)
+            self.check_signature(name, expected)
+
+    def check_signature(self, name: str, expected: str) -> None:
+        with self.subTest(name=name):
+            parameters = inspect.signature(find(name)).parameters.values()  # type: ignore[arg-type]
+            wanted = expected.split()
+            positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][: len(wanted)]
+            shown = [p.name + (default(p) if '=' in given else '') for p, given in zip(positional, wanted)]
+            self.assertEqual(shown, wanted)
 
     def test_attributes_of_instances(self) -> None:
         for name, attributes in ATTRIBUTES.items():
