@@ -57,6 +57,27 @@ class Waiting(unittest.TestCase):
             with self.subTest(write=write), self.assertRaisesRegex(OSError, 'cannot be waited for'):
                 wait(self.ours, write, timeout=0)
 
+    def test_a_write_of_tls_may_have_to_read_first(self) -> None:
+        class Rekeying:
+            """What OpenSSL does when the peer asks for new keys, which the ssl module cannot."""
+
+            def __init__(self, sock: socket.socket) -> None:
+                self.fileno = sock.fileno
+                self.setblocking = sock.setblocking
+                self.sent: list[bytes] = []
+                self.asks = [ssl.SSLWantReadError]
+
+            def send(self, data: memoryview) -> int:
+                if self.asks:
+                    raise self.asks.pop()
+                self.sent.append(bytes(data))
+                return len(data)
+
+        self.peer.send(b'the new keys')
+        sock: Any = Rekeying(self.ours)
+        sendall_tls(sock, b'message', threading.Lock())
+        self.assertEqual(sock.sent, [b'message'])
+
     def test_a_closed_socket_has_no_room(self) -> None:
         self.assertFalse(has_room(None))
         self.ours.close()

@@ -236,6 +236,15 @@ class TalkTest(DriverCase):
         self.assertEqual(websocket.calls, [('opened',), ('closed', 1006, 'Going away')])
         self.assertTrue(peer.at_end())
 
+    def test_terminated_by_another_greenlet(self) -> None:
+        websocket, peer, driver = self.start()
+        wait_for(lambda: driver._sleeping)
+        self.hub.do(websocket.terminate)
+        self.hub.do(driver.greenlet.join, TIMEOUT)
+        self.assertTrue(driver.greenlet.dead)
+        self.assertEqual(websocket.calls, [('opened',), ('closed', 1006, 'Going away')])
+        self.assertTrue(peer.at_end())
+
 
 class EchoRecorder(Recorder, EchoWebSocket):
     def received_message(self, message: Any) -> None:
