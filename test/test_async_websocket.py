@@ -203,6 +203,7 @@ class Iteration(AsyncCase):
                     async for message in websocket:
                         seen.append(str(message))
                 self.assertEqual((seen, caught.exception.code), (['one'], code))
+                self.assertEqual(websocket.close_code, code)  # already
 
     async def test_in_opened(self) -> None:
         class Chat(Asked):

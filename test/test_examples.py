@@ -270,6 +270,40 @@ class Examples(unittest.TestCase):
                 self.assertEqual(listener.end[0] if listener.end else None, code)  # the other just ends
                 self.assertEqual((server.returncode, errors), (0, ''))
 
+    def test_paths_and_a_health_check_on_asyncio(self) -> None:
+        server, url = self.start_server('paths_asyncio_server.py', program=ASYNCIO_ON_A_FREE_PORT)
+        with urllib.request.urlopen(f'http{url[2:]}health', timeout=TIMEOUT) as answer:
+            self.assertEqual((answer.status, answer.read()), (200, b'ok\n'))
+        for path, headers, status in (('', [], '404'), ('echo', [('User-Agent', 'a bot')], '403')):
+            with self.assertRaisesRegex(HandshakeError, status):
+                Collector(f'{url}{path}', headers=headers).connect()
+        for path, heard in (('echo', ['hello', 'wörld']), ('shout', ['HELLO', 'WÖRLD'])):
+            with self.subTest(path):
+                client = Collector(f'{url}{path}')
+                client.connect()
+                client.send('hello')
+                client.send('wörld')
+                client.run_forever()
+                self.assertEqual((client.heard, client.end), (heard, (1000, b'enough')))
+        client = Collector(f'{url}shout')
+        client.connect()
+        client.send('hello')
+        client.send('bye')  # after which the handler closes
+        client.run_forever()
+        self.assertEqual((client.heard, client.end), (['HELLO'], (1000, b'bye')))
+        errors = self.stop(server)
+        self.assertEqual((server.returncode, errors), (0, ''))
+
+    @needs_certificates
+    def test_paths_on_asyncio_with_tls(self) -> None:
+        _, url = self.start_server('paths_asyncio_server.py', *certificate_files(), program=ASYNCIO_ON_A_FREE_PORT)
+        client = Collector(f'{url.replace("ws://127.0.0.1", "wss://localhost")}shout', client_context())
+        client.connect()
+        client.send('hello')
+        client.send('again')
+        client.run_forever()
+        self.assertEqual((client.heard, client.end), (['HELLO', 'AGAIN'], (1000, b'enough')))
+
     @unittest.skipIf(importlib.util.find_spec('gevent') is None, 'gevent is not installed')
     def test_the_client_and_the_server_of_gevent(self) -> None:
         server, url = self.start_server('echo_gevent_server.py', program=GEVENT_ON_A_FREE_PORT)

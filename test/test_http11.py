@@ -265,6 +265,16 @@ class ResponseTest(HTTPErrorCase):
         self.assertEqual(response.build('HEAD'), head)
         self.assertEqual(len(response.headers), 1)
 
+    def test_the_standard_phrase(self) -> None:
+        for response, line in [
+            (Response(200, body=b'ok'), b'HTTP/1.1 200 OK'),
+            (Response(404), b'HTTP/1.1 404 Not Found'),
+            (Response(299), b'HTTP/1.1 299 '),
+            (Response(200, 'Fine'), b'HTTP/1.1 200 Fine'),
+        ]:
+            with self.subTest(line=line):
+                self.assertEqual(response.build().partition(b'\r\n')[0], line)
+
     def test_headers_of_a_final_response(self) -> None:
         for status, headers, added in [
             (404, [], [('Connection', 'close'), ('Content-Length', '0')]),

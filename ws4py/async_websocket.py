@@ -287,7 +287,7 @@ class WebSocket(websocket.WebSocket):
         """Let recv() know. Called by the driver."""
         inbox = self._inbox
         if inbox.end is None:
-            code, reason = self._outcome()
+            code, reason = self.close_code, self.close_reason = self._outcome()
             inbox.end = code, reason if isinstance(reason, str) else reason.decode('utf-8', 'replace')
             if inbox.reader is not None:
                 _wake(inbox.reader)

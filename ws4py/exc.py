@@ -69,7 +69,11 @@ class HandshakeError(WebSocketException):
     """The opening handshake failed (RFC 6455 section 4).
 
     :ivar msg: what was found and what was expected, as text.
+    :ivar response_status: on a client, the HTTP status that the server answered with in place of 101; None where that
+        is not what went wrong.
     """
+
+    response_status: Optional[int] = None
 
     def __init__(self, msg: str) -> None:
         super().__init__(msg)

@@ -384,4 +384,4 @@ def _body(reason: str) -> bytes:
 
 
 def _build_response(status: int, headers: list[tuple[str, str]], body: bytes = b'', method: str = 'GET') -> bytes:
-    return Response(status, HTTPStatus(status).phrase, (1, 1), Headers(headers), body).build(method)
+    return Response(status, headers=Headers(headers), body=body).build(method)

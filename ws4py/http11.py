@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Optional
 
 from ws4py.exc import HandshakeError, HTTPError
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 READ_SIZE = 64 * 1024  # bytes asked for at once; what comes behind the head is handed back
+STANDARD_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 BODILESS = (204, 304)  # never have a body, and the first no Content-Length either (RFC 9110 section 8.6)
 
 #: The name of an extension and its parameters in order, each with its value or None (RFC 6455 section 9.1).
@@ -174,13 +176,14 @@ class Request:
 class Response:
     """The head of a response: ``HTTP/1.1 101 Switching Protocols`` and its headers.
 
+    :ivar phrase: the reason phrase; where it is empty, that of the standard is sent.
     :ivar body: of a response that is sent; one that was received is a head alone.
     """
 
     status: int
-    phrase: str
-    version: tuple[int, int]
-    headers: Headers
+    phrase: str = ''
+    version: tuple[int, int] = (1, 1)
+    headers: Headers = field(default_factory=Headers)
     body: bytes = b''
 
     @classmethod
@@ -210,12 +213,13 @@ class Response:
         if _NOT_IN_VALUE.search(self.phrase):
             raise ValueError(f'{show(self.phrase)} is not a reason phrase (expected printable characters)')
         headers = Headers(self.headers)
+        phrase = self.phrase or STANDARD_PHRASES.get(self.status, '')
         if self.status >= 200:
             if 'Connection' not in headers:
                 headers.add('Connection', 'close')
             if 'Content-Length' not in headers and self.status not in BODILESS:
                 headers.add('Content-Length', str(len(self.body)))
-        head = _build_head(f'{_build_version(self.version)} {self.status} {self.phrase}', headers)
+        head = _build_head(f'{_build_version(self.version)} {self.status} {phrase}', headers)
         return head if method == 'HEAD' else head + self.body
 
 

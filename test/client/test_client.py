@@ -285,11 +285,14 @@ class ResponseTest(ClientTestCase):
     def test_line(self) -> None:
         self.client.process_response_line(b'HTTP/1.1 101 Switching Protocols')
         self.client.process_response_line(b'HTTP/1.1 101')
-        with self.assertRaisesRegex(HandshakeError, "^the server answered 'HTTP/1.1 403 Forbidden', not 101 Switching"):
+        expected = "^the server answered 'HTTP/1.1 403 Forbidden', not 101 Switching"
+        with self.assertRaisesRegex(HandshakeError, expected) as caught:
             self.client.process_response_line(b'HTTP/1.1 403 Forbidden')
+        self.assertEqual(caught.exception.response_status, 403)
         for line in (b'', b'101', b'HTTP/1.1 abc', b'ICY 101 OK', b'\xff\xfe'):
-            with self.subTest(line), self.assertRaises(HandshakeError):
+            with self.subTest(line), self.assertRaises(HandshakeError) as caught:
                 self.client.process_response_line(line)
+            self.assertIsNone(caught.exception.response_status)
 
     def test_headers(self) -> None:
         self.assertEqual(self.headers(UPGRADE), ([], []))

@@ -299,6 +299,15 @@ class Handshakes(ServerCase):
             self.assert_status(404, await self.ask(server, upgrade_request(target=target)))
         self.assertEqual(len(self.handler.made), 3)
 
+    async def test_a_coroutine_function_is_no_handler(self) -> None:
+        async def handler(websocket: Any) -> None:
+            """As other libraries have it."""
+
+        for make in (serve, WebSocketProtocol):
+            for handlers in (handler, {'/': EchoWebSocket, '/chat': handler}):
+                with self.assertRaisesRegex(TypeError, 'is a coroutine function'):
+                    make(handlers)
+
     async def test_so_many_and_no_more(self) -> None:
         server = await self.serve(max_websockets=2)
         peers = [await self.upgrade(server) for _ in range(2)]

@@ -314,7 +314,9 @@ class WebSocketBaseClient(WebSocket):
         response = Response.parse(response_line + b'\r\n\r\n', self.limits)
         if response.status != 101:
             found = show(response_line.decode('latin-1'))
-            raise HandshakeError(f'the server answered {found}, not 101 Switching Protocols')
+            refusal = HandshakeError(f'the server answered {found}, not 101 Switching Protocols')
+            refusal.response_status = response.status
+            raise refusal
 
     def process_handshake_header(self, headers: bytes) -> tuple[list[bytes], list[bytes]]:
         """Judge the headers of the response (RFC 6455 section 4.1), given as they came.

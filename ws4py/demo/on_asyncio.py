@@ -47,4 +47,4 @@ def _process_request(request: Request) -> Optional[Response]:
             return None
     else:
         answered = answer(request.method, path)
-    return Response(answered.status, answered.phrase, (1, 1), Headers(answered.headers), answered.body)
+    return Response(answered.status, headers=Headers(answered.headers), body=answered.body)

@@ -52,6 +52,13 @@ Handlers = Union[Handler, Mapping[str, Handler]]
 ProcessRequest = Callable[[Request], Union[Optional[Response], Awaitable[Optional[Response]]]]
 
 
+def check_handlers(handler_cls: Handlers) -> None:
+    """:raises TypeError: a handler is a coroutine function, as other libraries have them."""
+    for handler in handler_cls.values() if isinstance(handler_cls, Mapping) else [handler_cls]:
+        if inspect.iscoroutinefunction(handler):
+            raise TypeError(f'{handler!r} is a coroutine function (expected a subclass of WebSocket, with hooks)')
+
+
 class WebSocketProtocol(asyncio.Protocol):
     """The opening handshake on one transport; to be made when the connection is accepted, by a protocol factory.
 
@@ -82,6 +89,7 @@ class WebSocketProtocol(asyncio.Protocol):
         process_request: Optional[ProcessRequest] = None,
         server: Optional[Server] = None,
     ) -> None:
+        check_handlers(handler_cls)
         self.handler_cls = handler_cls
         self.protocols = protocols
         self.extensions = extensions
@@ -496,7 +504,9 @@ def serve(
     :param max_websockets: open websockets from which on further upgrades are refused with 503.
     :param options: for ``loop.create_server()`` (``sock``, ``reuse_port``, ``backlog``, …) or, with a path,
         ``loop.create_unix_server()``.
+    :raises TypeError: a handler is a coroutine function; everything else is raised when it is awaited.
     """
+    check_handlers(handler_cls)
     bounds = limits or DEFAULT_LIMITS
     if ssl is not None:
         options.setdefault('ssl_handshake_timeout', bounds.handshake_timeout)
