@@ -204,14 +204,14 @@ class Examples(unittest.TestCase):
         with self.assertRaisesRegex(HandshakeError, '403'):
             Collector(url, headers=[('Origin', 'http://elsewhere.test')]).connect()
         ann, bob = Collector(url), Collector(url)
-        ann.connect()
-        bob.connect()
-        ann.send('hello')
-        self.assertTrue(bob.answered.wait(TIMEOUT))
-        bob.send('wörld')
-        for client in (ann, bob):
+        for client, text in ((ann, 'hello'), (bob, 'wörld')):
+            client.connect()
+            client.send(text)
+            self.assertTrue(client.answered.wait(TIMEOUT))  # only who has heard something is known to all
+        bob.send('alone')
+        for client, heard in ((ann, ['hello', 'wörld']), (bob, ['wörld', 'alone'])):
             client.run_forever()
-            self.assertEqual((client.heard, client.end), (['hello', 'wörld'], (1000, b'enough')))
+            self.assertEqual((client.heard, client.end), (heard, (1000, b'enough')))
         errors = self.stop(server)
         self.assertEqual(server.returncode, 0, errors)
         self.assertNotIn('Traceback', errors)
