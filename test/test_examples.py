@@ -286,8 +286,6 @@ class Examples(unittest.TestCase):
                 client.send('wörld')
                 client.run_forever()
                 self.assertEqual((client.heard, client.end), (heard, (1000, b'enough')))
-            if client is ann:
-                bob.send('alone')
         client = Collector(f'{url}shout')
         client.connect()
         client.send('hello')
