@@ -281,6 +281,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if transport.can_write_eof():
             transport.write_eof()
         transport.resume_reading()
+        self._sock.linger = LINGER  # over TLS the end is a matter of both sides, some versions wait for it
         self._timer = self._loop.call_later(LINGER, self._sock.close)
 
     def _stop(self) -> None:
