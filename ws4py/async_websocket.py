@@ -32,7 +32,7 @@ from ws4py.messaging import BinaryMessage, Message, Payload, PongControlMessage,
 from ws4py.sending import Driver, NotOpenError
 from ws4py.state import SENT, State
 
-__all__ = ['EchoWebSocket', 'WebSocket']
+__all__ = ['PLAIN', 'EchoWebSocket', 'WebSocket']
 
 logger = logging.getLogger('ws4py')
 
@@ -354,3 +354,7 @@ class EchoWebSocket(WebSocket):
     def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
         """Send *message* back as what it is."""
         self.send(message.data, message.is_binary)
+
+
+#: The ``send`` methods that do nothing but send: a broadcast may pass them by (:mod:`ws4py.broadcasting`).
+PLAIN = (websocket.WebSocket.send, WebSocket.send)

@@ -325,10 +325,6 @@ class _Connection(TransportConnection):
         self._transport.abort()
 
 
-#: The methods through which a broadcast need not go.
-PLAIN = (WebSocket.send, async_websocket.WebSocket.send)
-
-
 class Server:
     """What :func:`serve` gives: the listening sockets and every connection that came from them.
 
@@ -394,7 +390,7 @@ class Server:
         :param message: text, bytes, a Message, or an iterable of chunks, which are sent as fragments.
         :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
         """
-        broadcast(self.websockets, message, binary, PLAIN)
+        broadcast(self.websockets, message, binary, async_websocket.PLAIN)
 
     def close(self, code: int = closecode.GOING_AWAY, reason: str = SHUTTING_DOWN) -> None:
         """Stop listening, refuse what is not a websocket yet, begin the closing handshake on every websocket.

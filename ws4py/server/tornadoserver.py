@@ -191,8 +191,7 @@ def broadcast(
 
     To be called in the thread of its IOLoop. Arguments as for :func:`ws4py.broadcasting.broadcast`.
     """
-    plain = (WebSocket.send, async_websocket.WebSocket.send)
-    broadcasting.broadcast(list(_connections.get(application, ())), message, binary, plain)
+    broadcasting.broadcast(list(_connections.get(application, ())), message, binary, async_websocket.PLAIN)
 
 
 def _parse(request: HTTPServerRequest, limits: Limits) -> Request:
