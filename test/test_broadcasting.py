@@ -9,7 +9,7 @@ from unittest.mock import patch
 from helpers import Case, Client, Peer, Recorder, logs
 
 from ws4py.broadcasting import broadcast
-from ws4py.messaging import Message, PingControlMessage, TextMessage
+from ws4py.messaging import PingControlMessage, TextMessage, build_data_frame
 from ws4py.websocket import WebSocket
 
 
@@ -45,13 +45,12 @@ class BroadcastTest(Case):
     def test_the_frame_is_built_once(self) -> None:
         websockets, _ = self.peers(*[Recorder] * 3)
         built = []
-        single = Message.single
 
-        def count(message: Message, mask: bool = False) -> bytes:
-            built.append(single(message, mask))
+        def count(*args: Any, **options: Any) -> bytes:
+            built.append(build_data_frame(*args, **options))
             return built[-1]
 
-        with patch.object(Message, 'single', count):
+        with patch('ws4py.extensions.build_data_frame', count):
             broadcast(websockets, 'hello')
         self.assertEqual(built, [b'\x81\x05hello'])
 

@@ -11,8 +11,8 @@ from support_cost import is_linear
 
 from ws4py.exc import HandshakeError, HTTPError
 from ws4py.http11 import (
-    Extension,
     Headers,
+    NamedExtension,
     Request,
     Response,
     build_extensions,
@@ -370,7 +370,7 @@ class ListsTest(unittest.TestCase):
                 build_token_list(['chat', value])
 
     def test_extensions(self) -> None:
-        cases: list[tuple[list[str], list[Extension]]] = [
+        cases: list[tuple[list[str], list[NamedExtension]]] = [
             ([], []),
             (['', ','], []),
             (['foo'], [('foo', [])]),

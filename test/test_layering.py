@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'ws4py'
 TABLE = """
 exc closecode limits masking utf8validator uri state
 framing http11
-messaging
+messaging permessage_deflate extensions
 streaming handshake
 timers outbox blocking keepalive opening sending receiving closing
 websocket broadcasting manager

@@ -14,6 +14,7 @@ from typing import Any, Callable, Optional
 
 from helpers import TIMEOUT, Peer, Recorder, RecordingDriver, logs, running, wait_for
 
+from ws4py.extensions import SharedMessage
 from ws4py.framing import OPCODE_TEXT
 from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
@@ -323,7 +324,7 @@ class Queued(QueuedCase):
         self.assertEqual(driver.settled, 0)
         self.block(websocket)
         self.assertEqual(driver.settled, 1)
-        websocket.broadcast(b'\x81\x00')
+        websocket.broadcast(SharedMessage(TextMessage('')))
         self.assertEqual(driver.settled, 1)
         websocket.send(['a', 'b', 'c'])
         self.assertEqual(driver.settled, 4)
@@ -417,7 +418,7 @@ class Queued(QueuedCase):
                 gate = Gate('a', 'b', 'c')
                 worker = Worker(lambda websocket=websocket, gate=gate: websocket.send(gate))  # type: ignore[misc]
                 self.assertTrue(gate.begun.wait(TIMEOUT))
-                websocket.broadcast(TextMessage('all').single())
+                websocket.broadcast(SharedMessage(TextMessage('all')))
                 driver.loop = True
                 websocket.send('from the loop')
                 websocket.send(['d', 'e'])
@@ -438,7 +439,7 @@ class Queued(QueuedCase):
         worker = Worker(lambda: websocket.send(gate))
         self.assertTrue(gate.begun.wait(TIMEOUT))
         for _ in range(5):
-            websocket.broadcast(BinaryMessage(bytes(16 * KIB)).single())
+            websocket.broadcast(SharedMessage(BinaryMessage(bytes(16 * KIB))))
         self.assertEqual(driver.watched[-1], (False, True))
         gate.open.set()
         with self.assertRaises(KeyError):
@@ -482,7 +483,7 @@ class Queued(QueuedCase):
         worker = Worker(lambda: websocket.send(gate))
         self.assertTrue(gate.begun.wait(TIMEOUT))
         for _ in range(5):
-            websocket.broadcast(BinaryMessage(bytes(16 * KIB)).single())
+            websocket.broadcast(SharedMessage(BinaryMessage(bytes(16 * KIB))))
         self.assertGreater(websocket._queued, 64 * KIB)
         gate.open.set()
         worker.outcome()

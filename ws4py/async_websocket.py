@@ -166,14 +166,17 @@ class WebSocket(websocket.WebSocket):
     # Sending
 
     def send(  # type: ignore[override]
-        self, payload: Union[Payload, Message, Iterable[Payload]], binary: bool = False
+        self,
+        payload: Union[Payload, Message, Iterable[Payload]],
+        binary: bool = False,
+        compress: Optional[bool] = None,
     ) -> Awaitable[None]:
         """Send a message, as :meth:`ws4py.websocket.WebSocket.send` does.
 
         :returns: to be awaited by whoever sends much: it waits while more than ``limits.write_high_water`` bytes wait
             to be sent, and raises RuntimeError when the connection ends meanwhile.
         """
-        super().send(payload, binary)
+        super().send(payload, binary, compress)
         return _Waiting(self._room)
 
     def ping(self, message: Payload = b'') -> Awaitable[None]:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Broadcasting: one message to many connections, whose frame is built once.
+"""Broadcasting: one message to many connections, whose frame is built once (and compressed once).
 
 Whoever has connections (the manager, the servers on event loops) calls :func:`broadcast` with them, from any thread. No
 peer is waited for: what one does not take waits in its outbox, up to its limits (:mod:`ws4py.sending`). Which
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Iterable
 from typing import Any, Callable, Optional, Union
 
+from ws4py.extensions import SharedMessage
 from ws4py.messaging import BinaryMessage, Message, Payload, TextMessage
 from ws4py.websocket import WebSocket
 
@@ -31,22 +32,19 @@ def broadcast(
     :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
     :param plain: the ``send`` methods that do nothing but send; any other is an application's own, and is called.
     """
-    whole: Optional[Message] = None
+    shared: Optional[SharedMessage] = None
     if isinstance(message, (str, bytes, bytearray, memoryview)):
         whole = BinaryMessage(message) if binary and not isinstance(message, str) else TextMessage(message)
+        shared = SharedMessage(whole)
     elif not isinstance(message, Message):
         message = list(message)  # each connection goes through it
     elif not message.opcode & 8:  # a control frame is no data frame, send() knows what it is
-        whole = message
-    frame = None
+        shared = SharedMessage(message)
     for websocket in websockets:
         try:
-            if whole is None or getattr(websocket.send, '__func__', None) not in plain:
+            if shared is None or getattr(websocket.send, '__func__', None) not in plain:
                 websocket.send(message, binary)
-            elif websocket.stream.always_mask:  # a key of its own for each
-                websocket.broadcast(whole.single(mask=True))
             else:
-                frame = frame or whole.single()
-                websocket.broadcast(frame)
+                websocket.broadcast(shared, websocket.stream.always_mask)
         except Exception:
             logger.info('a broadcast did not reach %r', websocket, exc_info=True)

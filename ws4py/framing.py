@@ -38,6 +38,9 @@ __all__ = [
     'OPCODE_PING',
     'OPCODE_PONG',
     'OPCODE_TEXT',
+    'RSV1',
+    'RSV2',
+    'RSV3',
     'Frame',
     'build_frame',
     'build_header',
@@ -57,7 +60,8 @@ OPCODES = frozenset(
 )  # the others are reserved
 
 FIN = 0x80
-RSV = 0x70
+RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
+RSV = RSV1 | RSV2 | RSV3
 MASKED = 0x80
 CONTROL_SIZE = 125  # bytes in the payload of a control frame, section 5.5
 MAX_LENGTH = 1 << 63  # the top bit of a 64-bit length must be 0, section 5.2
@@ -65,18 +69,19 @@ MAX_LENGTH = 1 << 63  # the top bit of a 64-bit length must be 0, section 5.2
 Parser = Generator[Optional[int], Optional[Buffer], None]
 
 
-def check(first: int, length7: Optional[int] = None, length: Optional[int] = None) -> None:
+def check(first: int, length7: Optional[int] = None, length: Optional[int] = None, reserved: int = 0) -> None:
     """Judge what has been received of a header.
 
     :param first: its first byte.
     :param length7: the seven bits of length in its second byte, once it is there.
     :param length: the payload length in bytes, once it is complete.
+    :param reserved: the reserved bits that extensions use, in the first frame of a message.
     :raises ProtocolException: a reserved bit or opcode, a fragmented control frame, a length not in its shortest form.
     :raises FrameTooLargeException: a control frame over 125 bytes, a length of 2**63 or more.
     """
     opcode = first & 0x0F
-    if first & RSV:
-        raise ProtocolException(f'reserved bits {first >> 4 & 7:03b} are set, but no extension uses them')
+    if first & RSV and (first & RSV & ~reserved or opcode not in (OPCODE_TEXT, OPCODE_BINARY)):
+        raise ProtocolException(f'reserved bits {first >> 4 & 7:03b} are set, but no extension uses them here')
     if opcode not in OPCODES:
         raise ProtocolException(f'opcode {opcode} is reserved')
     if opcode & 8 and not first & FIN:
@@ -93,10 +98,11 @@ def check(first: int, length7: Optional[int] = None, length: Optional[int] = Non
         raise ProtocolException(f'payload length {length} is not in its shortest form')
 
 
-def next_frame(data: bytes, position: int, masked: bool) -> Optional[tuple[int, bytes, int]]:
+def next_frame(data: bytes, position: int, masked: bool, reserved: int = 0) -> Optional[tuple[int, bytes, int]]:
     """The frame that begins at *position* of *data*, if all of it is there.
 
     :param masked: whether the peer must mask its frames (section 5.1).
+    :param reserved: as in :func:`check`.
     :returns: its first byte, its payload in clear and the position behind it; None where bytes are missing (and
         nothing has been judged).
     :raises ProtocolException, FrameTooLargeException: as in :func:`check`.
@@ -119,7 +125,7 @@ def next_frame(data: bytes, position: int, masked: bool) -> Optional[tuple[int, 
     end = begin + length
     if size < end:
         return None
-    check(first, length7, length)
+    check(first, length7, length, reserved)
     check_masking(bool(second & MASKED), masked)
     if not second & MASKED:
         return first, data[begin:end], end
@@ -207,6 +213,8 @@ class Frame:
         self.rsv2 = rsv2
         self.rsv3 = rsv3
         self.payload_length = len(body)
+        #: The reserved bits that may be set in a frame that is parsed, because extensions use them.
+        self.reserved = 0
         #: True once the parser has read and judged the whole header.
         self.header_complete = False
         #: Whether the header says that the payload is masked.
@@ -271,7 +279,7 @@ class Frame:
         self._pending = bytearray()  # given, but not used yet
 
         first = (yield from self._read(1, ahead=1))[0]
-        check(first)
+        check(first, reserved=self.reserved)
         self.fin, self.opcode = first >> 7, first & 0x0F
         self.rsv1, self.rsv2, self.rsv3 = first >> 6 & 1, first >> 5 & 1, first >> 4 & 1
 
@@ -279,10 +287,10 @@ class Frame:
         length7 = second & 0x7F
         self.masked = bool(second & MASKED)
         self.payload_length = length7
-        check(first, length7)
+        check(first, length7, reserved=self.reserved)
         if length7 > CONTROL_SIZE:
             length = int.from_bytes((yield from self._read(2 if length7 == 126 else 8)), 'big')
-            check(first, length7, length)
+            check(first, length7, length, self.reserved)
             self.payload_length = length
         if self.masked:
             self.masking_key = bytes((yield from self._read(4)))

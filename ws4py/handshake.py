@@ -24,10 +24,12 @@ from urllib.parse import quote, unquote_to_bytes
 
 from ws4py import WS_KEY, WS_VERSION
 from ws4py.exc import HandshakeError, HTTPError
+from ws4py.extensions import Codec, Configured, accept, agree
 from ws4py.http11 import (
     Headers,
     Request,
     Response,
+    build_extensions,
     head_reader,
     parse_extensions,
     parse_token_list,
@@ -84,11 +86,14 @@ class Accepted:
     :ivar headers: what the 101 response needs, in order.
     :ivar protocols: the subprotocol selected, as a list of one or none.
     :ivar extensions: the names of the extensions accepted.
+    :ivar codecs: what they do to the messages of the connection, for
+        :meth:`ws4py.websocket.WebSocket.use_extensions`.
     """
 
     headers: list[tuple[str, str]]
     protocols: list[str]
     extensions: list[str]
+    codecs: tuple[Codec, ...] = ()
     status: int = field(default=101, init=False)
 
     @property
@@ -144,7 +149,7 @@ def refuse(status: int, reason: str) -> Refused:
 def respond(
     request: Request,
     protocols: Optional[Collection[str]] = None,
-    extensions: Optional[Collection[str]] = None,
+    extensions: Optional[Collection[Configured]] = None,
     version: Collection[int] = WS_VERSION,
     *,
     origins: Optional[Collection[str]] = None,
@@ -153,8 +158,7 @@ def respond(
 
     :param protocols: the subprotocols that the server speaks; the first of the client's list that is among them is
         selected. Where both sides name some and have none in common, the upgrade is refused.
-    :param extensions: names of the extensions that the *application* itself puts into practice; those that the client
-        offers are accepted, without parameters.
+    :param extensions: those to accept where the client offers them, see :mod:`ws4py.extensions`.
     :param version: the versions to accept, as 0.x had them; only 13 is spoken, whatever else is named.
     :param origins: the web origins (``https://example.com``) whose pages may connect, others get 403. None lets the
         pages of every site in the world connect with the user's cookies. A request without ``Origin`` does
@@ -163,7 +167,9 @@ def respond(
     try:
         key = _check_request(request, version, origins)
         selected = _select_protocols(request, protocols or ())
-        accepted = _accept_extensions(request, extensions or ())
+        accepted, codecs = accept(
+            parse_extensions(request.headers.get_all('Sec-WebSocket-Extensions')), extensions or ()
+        )
     except HTTPError as error:
         return refuse(error.status, error.msg)
     except HandshakeError as error:
@@ -172,8 +178,8 @@ def respond(
     if selected:
         headers.append(('Sec-WebSocket-Protocol', selected[0]))
     if accepted:
-        headers.append(('Sec-WebSocket-Extensions', ', '.join(accepted)))
-    return Accepted(headers, selected, accepted)
+        headers.append(('Sec-WebSocket-Extensions', build_extensions(accepted)))
+    return Accepted(headers, selected, [name for name, _ in accepted], codecs)
 
 
 def request_from_environ(environ: Mapping[str, Any]) -> Request:
@@ -263,15 +269,15 @@ def response_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[int, Optional[
 
 
 def check_response(
-    response: Response, key: bytes, protocols: Sequence[str], extensions: Sequence[str]
-) -> tuple[list[bytes], list[bytes]]:
+    response: Response, key: bytes, protocols: Sequence[str], extensions: Sequence[Configured]
+) -> tuple[list[bytes], list[bytes], tuple[Codec, ...]]:
     """Make sure that the server took the upgrade, and on terms that were offered (section 4.1).
 
     :param key: the ``Sec-WebSocket-Key`` that was sent.
     :param protocols: the subprotocols that were offered.
-    :param extensions: the extensions that were offered, with or without parameters.
-    :returns: (subprotocols, extensions) that the server named, as it wrote them. What a client that offered none was
-        given unasked is listed and logged; the caller never applies it.
+    :param extensions: the extensions that were offered, see :mod:`ws4py.extensions`.
+    :returns: (subprotocols, extensions) that the server named, as it wrote them, and the codecs of those extensions.
+        What a client that offered none was given unasked is listed and logged, and never applied.
     :raises HandshakeError: it did not; the text says what was found and what was expected.
     """
     headers = response.headers
@@ -294,12 +300,13 @@ def check_response(
 
     lines = headers.get_all('Sec-WebSocket-Extensions')
     given = split_list(lines)
-    names = {name for name, _ in parse_extensions(lines)}
+    answers = parse_extensions(lines)
+    codecs: tuple[Codec, ...] = ()
     if not extensions:
         _log_unasked('extensions', given)
-    elif not names <= {name for name, _ in parse_extensions(extensions)}:
-        raise HandshakeError(_unexpected(headers, 'Sec-WebSocket-Extensions', f'some of {list(extensions)}'))
-    return [name.encode('latin-1') for name in named], [text.encode('latin-1') for text in given]
+    else:
+        codecs = agree(answers, extensions)
+    return [name.encode('latin-1') for name in named], [text.encode('latin-1') for text in given], codecs
 
 
 def _check_request(request: Request, version: Collection[int], origins: Optional[Collection[str]]) -> str:
@@ -336,12 +343,6 @@ def _select_protocols(request: Request, spoken: Collection[str]) -> list[str]:
     if offered and spoken and not selected:
         raise HTTPError(400, _unexpected(request.headers, 'Sec-WebSocket-Protocol', f'one of {list(spoken)}'))
     return selected
-
-
-def _accept_extensions(request: Request, known: Collection[str]) -> list[str]:
-    offered = parse_extensions(request.headers.get_all('Sec-WebSocket-Extensions'))
-    # A client offers one extension several times with different parameters, in the order it likes them best.
-    return [name for name in dict.fromkeys(name for name, _ in offered) if name in known]
 
 
 def _elements(headers: Headers, name: str) -> list[str]:

@@ -26,8 +26,9 @@ from ws4py.exc import HandshakeError, HTTPError
 from ws4py.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
-    'Extension',
     'Headers',
+    'NamedExtension',
+    'Parameters',
     'Request',
     'Response',
     'build_extensions',
@@ -44,8 +45,10 @@ READ_SIZE = 64 * 1024  # bytes asked for at once; what comes behind the head is 
 STANDARD_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 BODILESS = (204, 304)  # never have a body, and the first no Content-Length either (RFC 9110 section 8.6)
 
-#: The name of an extension and its parameters in order, each with its value or None (RFC 6455 section 9.1).
-Extension = tuple[str, list[tuple[str, Optional[str]]]]
+#: The parameters of an extension in order, each with its value or None (RFC 6455 section 9.1).
+Parameters = list[tuple[str, Optional[str]]]
+#: The name of an extension, and its parameters.
+NamedExtension = tuple[str, Parameters]
 
 # RFC 9110 section 5.6.2
 #     token = 1*tchar
@@ -292,7 +295,7 @@ def build_token_list(tokens: Iterable[str]) -> str:
     return ', '.join(map(_check_token, tokens))
 
 
-def parse_extensions(values: Iterable[str]) -> list[Extension]:
+def parse_extensions(values: Iterable[str]) -> list[NamedExtension]:
     """The extensions of ``Sec-WebSocket-Extensions`` in all its lines, in order (RFC 6455 section 9.1).
 
     :raises HandshakeError: an element does not follow the grammar.
@@ -318,9 +321,9 @@ def _check_token(token: str) -> str:
     return token
 
 
-def _parse_extension(element: str) -> Extension:
+def _parse_extension(element: str) -> NamedExtension:
     # No comma can stand in a quoted value, as that has to be a token; so the list was split before.
-    parts: list[tuple[str, Optional[str]]] = []
+    parts: Parameters = []
     at = 0
     end = ';'
     while end:

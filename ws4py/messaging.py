@@ -59,6 +59,11 @@ def encode(data: object, encoding: Optional[str] = 'utf-8') -> bytes:
     raise TypeError(f'a payload is str, bytes, bytearray or memoryview, not {type(data).__name__}')
 
 
+def build_data_frame(first: int, data: bytes, mask: bool) -> bytes:
+    """A frame with the first byte *first*; masked by a key that is new for every frame and cannot be guessed (5.3)."""
+    return build_frame(first, data, os.urandom(4) if mask else None)
+
+
 class Message:
     """A message of any kind.
 
@@ -72,6 +77,8 @@ class Message:
     opcode: int
     encoding: Optional[str] = 'utf-8'
     completed = False
+    #: Whether it is compressed when it is sent, where that was agreed on; None leaves it to the extension.
+    compress: Optional[bool] = None
 
     is_text = False
     is_binary = False
@@ -132,8 +139,7 @@ class Message:
         data = self.data
         if self.opcode & 8 and len(data) > CONTROL_SIZE:
             raise ValueError(f'a control frame has at most {CONTROL_SIZE} bytes, not {len(data)}')
-        # Section 5.3: the key is new for every frame and cannot be guessed.
-        return build_frame(first, data, os.urandom(4) if mask else None)
+        return build_data_frame(first, data, mask)
 
     def __len__(self) -> int:
         return len(self._data)

@@ -16,6 +16,7 @@ of frames:
 from __future__ import annotations
 
 import abc
+import functools
 import logging
 import threading
 from collections import deque
@@ -23,6 +24,7 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import closecode
+from ws4py.extensions import Codec, Encoder, SharedMessage
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message
 from ws4py.outbox import Outbox
@@ -109,8 +111,9 @@ class Sender:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._changed: Optional[threading.Condition] = None  # of that lock; made when somebody waits
+        self._codecs: tuple[Codec, ...] = ()  # what messages go through; their order is that of the frames
         self._owner: object = None  # the thread in the middle of a fragmented message
-        self._deferred: list[bytes] = []  # data frames that go behind its last fragment
+        self._deferred: list[tuple[int, Callable[[], bytes]]] = []  # messages that go behind its last fragment
         self._deferred_size = 0
         self._driver: Optional[Driver] = None
         self._outbox: Optional[Outbox] = None  # on non-blocking sockets
@@ -138,52 +141,71 @@ class Sender:
 
     # Data messages
 
-    def _send_message(self, message: Message, mask: bool) -> None:
-        """Send a message in one frame."""
+    def _send_message(self, message: Message, mask: bool, compress: Optional[bool] = None) -> None:
+        """Send a message in one frame.
+
+        :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
+        """
         self._check_open()
-        self._send_data_frame(message.single(mask=mask))
+        size = 0 if self._outbox is None and not self._codecs else len(message.data)
+        if self._codecs:
+            encoder = Encoder(self._codecs, size, compress, mask)
+            self._send_data(size, functools.partial(encoder.frame, message))
+        else:
+            self._send_data(size, functools.partial(message.single, mask=mask))
 
-    def _send_data_frame(self, frame: bytes, wait: bool = True) -> None:
-        """Send a frame that is a whole data message, or all the frames of one.
+    def _send_data(self, size: int, build: Callable[[], bytes], wait: bool = True) -> None:
+        """Send a whole data message.
 
+        :param size: its bytes.
+        :param build: gives its frame, or all of its frames, when it is its turn: what an extension makes of a message
+            depends on those before it, and one that is dropped must not count.
         :param wait: False for a caller that goes on rather than wait for this peer.
         """
         with self._lock:
             self._check_open()
-            if self._outbox is not None and not self._admit(len(frame), wait):
+            if self._outbox is not None and not self._admit(size, wait):
                 return
             if self._owner is not None and not self._await_turn(wait):
-                self._deferred.append(frame)
-                self._deferred_size += len(frame)
+                self._deferred.append((size, build))
+                self._deferred_size += size
                 self._outbox_changed()
                 return
             self._check_open()
-            self._write(frame)
+            self._write(build())
         if wait:
             self._settle()
 
-    def _send_fragments(self, build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool) -> None:
+    def _send_fragments(
+        self, build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool, compress: Optional[bool] = None
+    ) -> None:
         """Send each of *chunks* as a fragment of one message.
 
         :param build: makes a message of a chunk.
+        :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
         """
+        encoder = Encoder(self._codecs, None, compress, mask)
         with self._lock:
             self._check_open()
             turn = self._owner is None or self._await_turn()
             if turn:
                 self._owner = self._caller()
         if not turn:  # as one block, and only when all of it is there: the generator may raise, or send by itself
-            self._send_data_frame(b''.join(_fragments(build, chunks, mask)), wait=False)
+            parts = list(_parts(build, chunks))
+            size = sum(len(part.data) for part, _ in parts)
+            self._send_data(size, lambda: b''.join(encoder.frame(*part) for part in parts), wait=False)
             return
         begun = False
         try:
-            for frame in _fragments(build, chunks, mask):
+            for part, last in _parts(build, chunks):
                 with self._lock:
                     self._check_open()
-                    if self._outbox is not None and not self._admit(len(frame)) and not begun:
+                    if self._outbox is not None and not self._admit(len(part.data)) and not begun:
                         return  # dropped as a whole: a message in progress is never left without its end
-                    self._write(frame)
                     begun = True
+                    frame = encoder.frame(part, last)
+                    if frame:
+                        self._write(frame)
                 self._settle()
         except BaseException:
             with self._lock:
@@ -196,13 +218,13 @@ class Sender:
                 deferred, self._deferred, self._deferred_size = self._deferred, [], 0
                 self._notify()
                 if self.state is State.OPEN and not self._dropped:
-                    for frame in deferred:
-                        self._write(frame)
+                    for _, frames in deferred:
+                        self._write(frames())
                 self._outbox_changed()
 
-    def broadcast(self, frame: bytes) -> None:
-        """Send a frame that was built for many, and never wait for this peer; called by the driver."""
-        self._send_data_frame(frame, wait=False)
+    def broadcast(self, message: SharedMessage, mask: bool = False) -> None:
+        """Send a message that goes to many, and never wait for this peer; called by who broadcasts."""
+        self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
 
     # Control frames
 
@@ -354,13 +376,11 @@ class Sender:
                 self._changed.notify_all()
 
 
-def _fragments(build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool) -> Iterator[bytes]:
-    """The frames of *chunks*. One chunk is held back, because only the end of them tells which is the last."""
+def _parts(build: Callable[[Any], Message], chunks: Iterable[Any]) -> Iterator[tuple[Message, bool]]:
+    """A message for each of *chunks*, and whether it is the last. One is held back, only the end of them tells that."""
     iterator = iter(chunks)
     chunk = next(iterator, b'')
-    first = True
     while chunk is not END:
         following = next(iterator, END)
-        yield build(chunk).fragment(first=first, last=following is END, mask=mask)
-        first = False
+        yield build(chunk), following is END
         chunk = following

@@ -21,7 +21,7 @@ the methods that make messages are pure.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Optional, Union
 
 from ws4py import closecode
@@ -33,6 +33,7 @@ from ws4py.exc import (
     TextFrameEncodingException,
     UnsupportedFrameTypeException,
 )
+from ws4py.extensions import Codec, reserved_bits
 from ws4py.framing import (
     FIN,
     OPCODE_BINARY,
@@ -105,6 +106,11 @@ class Stream:
         self._size = 0  # bytes announced for it so far
         self._fragments = 0
         self._validator: Optional[Utf8Validator] = None
+        self._codecs: tuple[Codec, ...] = ()
+        self._reserved = 0  # the bits that they use
+        self._whole: tuple[int, ...] = WHOLE  # first bytes of messages in a single frame that no codec has to do with
+        self._decoding: tuple[Codec, ...] = ()  # those that the message in progress goes through, the last one first
+        self._decoded = 0  # bytes that have come out of them
         self._parser: Parser = self.receiver()
         next(self._parser)
 
@@ -112,6 +118,16 @@ class Stream:
     def parser(self) -> Parser:
         """The generator to send received bytes into, primed; ``next()`` asks again without giving any."""
         return self._parser
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """What transforms messages, as the opening handshake has agreed; to be set before the first byte comes."""
+        return self._codecs
+
+    @codecs.setter
+    def codecs(self, codecs: tuple[Codec, ...]) -> None:
+        self._codecs, self._reserved = codecs, reserved_bits(codecs)
+        self._whole = WHOLE if all(codec.reserved for codec in codecs) else ()
 
     # What this endpoint sends
 
@@ -159,6 +175,7 @@ class Stream:
         if self.message is self._partial:
             self.message = None  # it can never become complete
         self._partial = self._validator = None
+        self._codecs = self._decoding = ()
         while True:
             yield HEADER
 
@@ -166,7 +183,7 @@ class Stream:
         """Read frame after frame, up to a Close frame."""
         data, position = b'', 0
         while self.closing is None:
-            frame = next_frame(data, position, self.expect_masking)
+            frame = next_frame(data, position, self.expect_masking, self._reserved)
             if frame is not None:
                 first, payload, position = frame
                 event = self._whole_frame(first, payload)
@@ -189,6 +206,7 @@ class Stream:
         :returns: whether an event is ready, the last block and the position in it behind the frame.
         """
         frame = Frame()
+        frame.reserved = self._reserved
         begun = False
         with contextlib.closing(frame.parser) as parser:  # frame and parser refer to each other until it is closed
             wanted = next(parser)
@@ -216,7 +234,7 @@ class Stream:
         """Handle a frame that came in one piece; the answer is whether an event is ready."""
         if first & CONTROL:
             return self._control(first & OPCODE, payload)
-        if first in WHOLE and self._partial is None and len(payload) <= self.limits.message_size:
+        if first in self._whole and self._partial is None and len(payload) <= self.limits.message_size:
             # Nearly every message is a single frame: no buffer, no validator, no copy.
             if first & OPCODE == OPCODE_BINARY:
                 self.message = BinaryMessage.received(payload)
@@ -251,18 +269,42 @@ class Stream:
             self._validator = _Validator() if opcode == OPCODE_TEXT else None
             self._partial = TextMessage() if opcode == OPCODE_TEXT else BinaryMessage()
             self.message = self._partial
+            if self._codecs:
+                active = [codec for codec in self._codecs if first & codec.reserved or not codec.reserved]
+                self._decoding, self._decoded = tuple(reversed(active)), 0
 
     def _add(self, payload: bytes) -> None:
-        """Collect payload of the message in progress; text fails at its first invalid byte (section 8.1)."""
+        """Collect payload of the message in progress."""
+        if self._decoding:
+            self._decode(payload, final=False)
+        else:
+            self._append(payload)
+
+    def _append(self, payload: bytes) -> None:
+        """Collect what it says; text fails at its first invalid byte (section 8.1)."""
         assert self._partial is not None
         if self._validator is not None and not self._validator.validate(payload)[0]:
             raise TextFrameEncodingException(NOT_UTF8)
         self._partial.extend(payload)
 
+    def _decode(self, payload: bytes, final: bool) -> None:
+        """Collect what the codecs make of it, until that is over the limit."""
+        pieces: Iterable[bytes] = (payload,)
+        for codec in self._decoding:
+            pieces = _through(codec, pieces, final)
+        for piece in pieces:
+            self._decoded += len(piece)
+            if self._decoded > self.limits.message_size:
+                raise LimitExceededException(f'a message of more than {self.limits.message_size} bytes when decoded')
+            self._append(piece)
+
     def _end(self, first: int) -> bool:
         """The end of a data frame; True when it was the last one of its message."""
         if not first & FIN:
             return False
+        if self._decoding:
+            self._decode(b'', final=True)
+            self._decoding = ()
         assert self._partial is not None
         if self._validator is not None and not self._validator.validate(b'')[1]:
             raise TextFrameEncodingException(NOT_UTF8)
@@ -284,3 +326,11 @@ class Stream:
                 self.closing = CloseControlMessage(closecode.NO_STATUS_RECEIVED)
                 raise
         return True
+
+
+def _through(codec: Codec, pieces: Iterable[bytes], final: bool) -> Iterable[bytes]:
+    """What *codec* makes of *pieces*, one after another."""
+    for piece in pieces:
+        yield from codec.decode(piece, False)
+    if final:
+        yield from codec.decode(b'', True)

@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
 from ws4py import blocking, timers
 from ws4py.closing import Closer
+from ws4py.extensions import Codec
 from ws4py.keepalive import HEARTBEAT, Heartbeat, Keepalive
 from ws4py.messaging import (
     BinaryMessage,
@@ -137,7 +138,12 @@ class WebSocket(Closer):
 
     # Sending
 
-    def send(self, payload: Union[Payload, Message, Iterable[Payload]], binary: bool = False) -> None:
+    def send(
+        self,
+        payload: Union[Payload, Message, Iterable[Payload]],
+        binary: bool = False,
+        compress: Optional[bool] = None,
+    ) -> None:
         """Send a message.
 
         In a blocking loop it is on the wire when this returns. Under a manager what the socket does not take at once
@@ -147,6 +153,8 @@ class WebSocket(Closer):
         :param payload: text or bytes (one frame), an iterable of them (a frame each, RFC 6455 section 5.4), or a
             :class:`~ws4py.messaging.Message`, sent as what it is.
         :param binary: send bytes as a binary message; else they go out as text and must be UTF-8.
+        :param compress: whether the message is compressed, where that was agreed on; None leaves it to the extension,
+            or to the ``compress`` of a Message.
         :raises ValueError: a payload of another type.
         :raises RuntimeError: the connection is not open, or this is the generator of another message.
         :raises OSError: the connection broke, or (TimeoutError) the peer took nothing for ``limits.send_timeout``.
@@ -156,18 +164,18 @@ class WebSocket(Closer):
             raise NotOpenError('nothing can be sent on a connection that has ended')
         build = stream.binary_message if binary else stream.text_message
         if isinstance(payload, str):
-            self._send_message(stream.text_message(payload), stream.always_mask)
+            self._send_message(stream.text_message(payload), stream.always_mask, compress)
         elif isinstance(payload, (bytes, bytearray, memoryview)):
-            self._send_message(build(payload), stream.always_mask)
+            self._send_message(build(payload), stream.always_mask, compress)
         elif isinstance(payload, CloseControlMessage):
             self.close(payload.code, payload.reason)
         elif isinstance(payload, Message):
             if payload.opcode & 8:
                 self._send_control_frame(payload.single(mask=stream.always_mask))
             else:
-                self._send_message(payload, stream.always_mask)
+                self._send_message(payload, stream.always_mask, payload.compress if compress is None else compress)
         elif isinstance(payload, Iterable) and not isinstance(payload, Mapping):
-            self._send_fragments(build, payload, stream.always_mask)
+            self._send_fragments(build, payload, stream.always_mask, compress)
         else:
             raise ValueError(f'a payload is text, bytes, a Message or an iterable, not {type(payload).__name__}')
 
@@ -219,6 +227,12 @@ class WebSocket(Closer):
         return self._try(lambda: self.ping(b''))
 
     # Being driven
+
+    def use_extensions(self, codecs: Sequence[Codec]) -> None:
+        """Have messages go through *codecs*, as the opening handshake has agreed; called before anything is sent."""
+        self._codecs = tuple(codecs)
+        if self.stream is not None:
+            self.stream.codecs = self._codecs
 
     def run(self) -> None:
         """Drive the connection until it has ended: ``opened()``, then every message, then ``closed()``.

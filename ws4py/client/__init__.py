@@ -26,6 +26,7 @@ from typing import Any, Optional
 
 from ws4py import WS_VERSION
 from ws4py.exc import HandshakeError
+from ws4py.extensions import Codec, Configured, offer
 from ws4py.handshake import check_response, generate_key, response_reader
 from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
@@ -47,7 +48,8 @@ class WebSocketBaseClient(WebSocket):
 
     :param url: ``ws://``, ``wss://``, ``ws+unix:///path/of.sock`` or ``wss+unix://…``.
     :param protocols: names of the subprotocols to offer, the preferred one first.
-    :param extensions: the extensions to offer, each as it stands in the header.
+    :param extensions: the extensions to offer: :class:`~ws4py.permessage_deflate.PerMessageDeflate` or its name, and
+        others, see :mod:`ws4py.extensions`.
     :param heartbeat_freq: seconds between unsolicited pongs, None for none.
     :param ssl_options: for TLS, over those of :attr:`default_ssl_options`: ``ca_certs`` (file), ``cert_reqs``
         (``ssl.CERT_NONE`` trusts anybody), ``certfile``, ``keyfile``, ``ciphers``, ``server_hostname``; or
@@ -76,7 +78,7 @@ class WebSocketBaseClient(WebSocket):
         self,
         url: str,
         protocols: Optional[Sequence[str]] = None,
-        extensions: Optional[Sequence[str]] = None,
+        extensions: Optional[Sequence[Configured]] = None,
         heartbeat_freq: Optional[float] = None,
         ssl_options: Optional[Mapping[str, Any]] = None,
         headers: Optional[Sequence[tuple[str, str]]] = None,
@@ -105,6 +107,7 @@ class WebSocketBaseClient(WebSocket):
             self._first_socket(), protocols=self.protocols, extensions=self.extensions, heartbeat_freq=heartbeat_freq
         )
         self.state = State.CONNECTING
+        self._agreed: tuple[Codec, ...] = ()  # what the extensions do that the server has accepted
         self._response: Optional[Generator[int, Optional[bytes], tuple[bytes, bytes]]] = None
         self._response_begun = False
         self._prepare()
@@ -146,7 +149,7 @@ class WebSocketBaseClient(WebSocket):
         if self.protocols:
             computed.append(('Sec-WebSocket-Protocol', build_token_list(map(_text, self.protocols))))
         if self.extensions:
-            computed.append(('Sec-WebSocket-Extensions', ', '.join(map(_text, self.extensions))))
+            computed.append(('Sec-WebSocket-Extensions', offer(self.extensions)))
         if self._uri.username is not None:
             credentials = f'{self._uri.username}:{self._uri.password or ""}'.encode()
             computed.append(('Authorization', 'Basic ' + base64.b64encode(credentials).decode('ascii')))
@@ -302,6 +305,7 @@ class WebSocketBaseClient(WebSocket):
         line, _, headers = head.partition(b'\r\n')
         self.process_response_line(line)
         self.protocols, self.extensions = self.process_handshake_header(headers)
+        self.use_extensions(self._agreed)
         self.buf = rest
         self.state = after(self.state, Event.OPENED)
         return True
@@ -327,7 +331,10 @@ class WebSocketBaseClient(WebSocket):
         lines = headers.strip(b'\r\n')
         head = SWITCHING_PROTOCOLS + (lines + b'\r\n' if lines else b'') + b'\r\n'
         response = Response.parse(head, self.limits)
-        return check_response(response, self.key, self.protocols or (), self.extensions or ())
+        protocols, extensions, self._agreed = check_response(
+            response, self.key, self.protocols or (), self.extensions or ()
+        )
+        return protocols, extensions
 
     # ---- TLS ---------------------------------------------------------------------------------------------------------
 

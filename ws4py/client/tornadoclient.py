@@ -28,6 +28,7 @@ from ws4py.asyncdriving import AsyncioDriver
 from ws4py.client import WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
+from ws4py.extensions import Configured
 from ws4py.iostream import StreamDriver, StreamSocket
 from ws4py.limits import Limits
 from ws4py.outbox import BLOCK
@@ -50,7 +51,7 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         self,
         url: str,
         protocols: Optional[Sequence[str]] = None,
-        extensions: Optional[Sequence[str]] = None,
+        extensions: Optional[Sequence[Configured]] = None,
         io_loop: Optional[IOLoop] = None,
         ssl_options: Optional[Mapping[str, Any]] = None,
         headers: Optional[Sequence[tuple[str, str]]] = None,

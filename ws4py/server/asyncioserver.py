@@ -29,6 +29,7 @@ from urllib.parse import unquote
 from ws4py import async_websocket, closecode
 from ws4py.broadcasting import broadcast
 from ws4py.exc import HTTPError
+from ws4py.extensions import Configured
 from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond, split_target
 from ws4py.http11 import Request, Response, head_reader
 from ws4py.limits import DEFAULT_LIMITS, Limits
@@ -67,7 +68,7 @@ class WebSocketProtocol(asyncio.Protocol):
         as ``/chat``, to these; other paths are then 404. An :exc:`~ws4py.exc.HTTPError` that it raises is the refusal.
     :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen, and
         a client that offers only others is refused.
-    :param extensions: the extensions that the application itself puts into practice.
+    :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
     :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
         site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
     :param limits: bounds of the handshake, and of the websocket in place of those of its class.
@@ -81,7 +82,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self,
         handler_cls: Handlers,
         protocols: Optional[Collection[str]] = None,
-        extensions: Optional[Collection[str]] = None,
+        extensions: Optional[Collection[Configured]] = None,
         *,
         origins: Optional[Collection[str]] = None,
         limits: Optional[Limits] = None,
@@ -220,6 +221,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if not isinstance(websocket, WebSocket):
             raise TypeError(f'{handler_cls!r} gave {websocket!r} (expected a WebSocket)')
         websocket.headers = request.headers  # type: ignore[attr-defined]  # handlers of ws4py 0.x read them
+        websocket.use_extensions(decision.codecs)
         if self.heartbeat_freq is not None:
             websocket.heartbeat_freq = self.heartbeat_freq
         if self.limits is not None:
@@ -481,7 +483,7 @@ def serve(
     path: Optional[str] = None,
     ssl: Optional[ssl_module.SSLContext] = None,
     protocols: Optional[Collection[str]] = None,
-    extensions: Optional[Collection[str]] = None,
+    extensions: Optional[Collection[Configured]] = None,
     origins: Optional[Collection[str]] = None,
     limits: Optional[Limits] = None,
     heartbeat_freq: Optional[float] = None,

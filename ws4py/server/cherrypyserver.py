@@ -49,6 +49,7 @@ from cherrypy.process import plugins, wspbus
 
 from ws4py import WS_VERSION, blocking, closecode
 from ws4py.exc import HTTPError
+from ws4py.extensions import Configured
 from ws4py.handshake import Refused, refuse, respond
 from ws4py.http11 import Request
 from ws4py.limits import DEFAULT_LIMITS, Limits
@@ -100,7 +101,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
     def upgrade(
         self,
         protocols: Optional[Collection[str]] = None,
-        extensions: Optional[Collection[str]] = None,
+        extensions: Optional[Collection[Configured]] = None,
         version: Collection[int] = WS_VERSION,
         handler_cls: Callable[..., WebSocket] = WebSocket,
         heartbeat_freq: Optional[float] = None,
@@ -111,7 +112,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
 
         :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen,
             and a client that offers only others is refused. None leaves the choice out of the handshake.
-        :param extensions: names of the extensions that the application itself puts into practice.
+        :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
         :param version: the versions to accept, as 0.x had them; only 13 is spoken.
         :param handler_cls: called with (sock, protocols, extensions, environ), and with *heartbeat_freq* if there is
             one, for the websocket: a subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one.
@@ -138,6 +139,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
             raise _Refusal(refuse(503, 'no websockets are served at the moment'))
         options = () if heartbeat_freq is None else (heartbeat_freq,)
         websocket = handler_cls(exchange.sock(), answer.protocols, answer.extensions, _environ(request), *options)
+        websocket.use_extensions(answer.codecs)
         if limits is not None:
             websocket.limits = limits
         request.ws_handler = websocket

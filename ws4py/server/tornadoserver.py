@@ -32,6 +32,7 @@ from tornado.web import Application, RequestHandler
 
 from ws4py import async_websocket, broadcasting, closecode
 from ws4py.exc import HTTPError
+from ws4py.extensions import Configured
 from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond
 from ws4py.http11 import Request
 from ws4py.iostream import StreamDriver, StreamSocket
@@ -56,7 +57,7 @@ class WebSocketHandler(RequestHandler):
         self,
         handler_cls: Callable[..., WebSocket] = WebSocket,
         protocols: Optional[Collection[str]] = None,
-        extensions: Optional[Collection[str]] = None,
+        extensions: Optional[Collection[Configured]] = None,
         origins: Optional[Collection[str]] = None,
         limits: Optional[Limits] = None,
         heartbeat_freq: Optional[float] = None,
@@ -67,7 +68,7 @@ class WebSocketHandler(RequestHandler):
             subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one.
         :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen,
             and a client that offers only others is refused. None leaves the choice out of the handshake.
-        :param extensions: the extensions that are supported.
+        :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
         :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
             site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
         :param limits: bounds of the request and of the connection, in place of those of *handler_cls*.
@@ -149,6 +150,7 @@ class WebSocketHandler(RequestHandler):
         environ = environ_of(request, secure=self.request.protocol == 'https', server=server, client=client)
         websocket: Any = self.make_websocket(sock, answer.protocols, answer.extensions, environ)
         websocket.headers = request.headers
+        websocket.use_extensions(answer.codecs)
         if self.limits is not None:
             websocket.limits = self.limits
         if self.heartbeat_freq is not None:

@@ -13,10 +13,11 @@ PEP 3333 keeps Upgrade and Connection, which are hop-by-hop headers, from applic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py.exc import HTTPError
+from ws4py.extensions import Configured
 from ws4py.handshake import Accepted, Refused, refuse, request_from_environ, respond
 from ws4py.limits import Limits
 from ws4py.websocket import WebSocket
@@ -32,7 +33,7 @@ class WebSocketWSGIApplication:
 
     :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen, and
         a client that offers only others is refused. None leaves the choice out of the handshake.
-    :param extensions: the extensions that are supported.
+    :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
     :param handler_cls: called with (sock, protocols, extensions, environ) for the websocket of each connection: a
         subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one.
     :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
@@ -45,7 +46,7 @@ class WebSocketWSGIApplication:
     def __init__(
         self,
         protocols: Optional[Sequence[str]] = None,
-        extensions: Optional[Sequence[Any]] = None,
+        extensions: Optional[Collection[Configured]] = None,
         handler_cls: Callable[..., WebSocket] = WebSocket,
         *,
         origins: Optional[Sequence[str]] = None,
@@ -77,6 +78,7 @@ class WebSocketWSGIApplication:
                 'use one from ws4py.server'
             )
         self.make_websocket(environ['ws4py.socket'], answer.protocols, answer.extensions, environ)
+        environ['ws4py.websocket'].use_extensions(answer.codecs)
         start_response(answer.status_line, answer.headers)
         return []
 
