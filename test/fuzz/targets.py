@@ -1,0 +1,92 @@
+"""The targets in a table: which function, the functions of ws4py that it is meant to reach all of, the longest input."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+from . import extensions, head, response, stream
+
+
+class Target(NamedTuple):
+    """One target.
+
+    :ivar check: takes bytes; raises AssertionError, or what ws4py should not have raised.
+    :ivar scope: the functions whose branches are counted, as patterns of ``module: function`` (:mod:`fuzz.reach`);
+        none for a comparison.
+    :ivar longest: bytes of an input that the engine makes up.
+    """
+
+    check: Callable[[bytes], None]
+    scope: tuple[str, ...]
+    longest: int = 700
+
+    @property
+    def modules(self) -> list[str]:
+        """The modules of the scope."""
+        return sorted({pattern.partition(':')[0] for pattern in self.scope})
+
+
+HEADERS = ('http11: Headers.*', 'http11: _split_head', 'http11: _parse_fields', 'http11: parse_version')
+LISTS = ('http11: split_list', 'http11: parse_token_list')
+
+TARGETS = {
+    'head': Target(
+        head.check,
+        (
+            *HEADERS,
+            *LISTS,
+            'http11: head_reader',
+            'http11: show',
+            'http11: Request.*',
+            'http11: Response.build',
+            'http11: _build_head',
+            'http11: _build_version',
+            'handshake: accept_key',
+            'handshake: Accepted.*',
+            'handshake: Refused.*',
+            'handshake: refuse',
+            'handshake: respond',
+            'handshake: request_from_environ',
+            'handshake: environ_of',
+            'handshake: split_target',
+            'handshake: _check_request',
+            'handshake: _select_protocols',
+            'handshake: _accept_extensions',
+            'handshake: _elements',
+            'handshake: _only',
+            'handshake: _not_defined',
+            'handshake: _unexpected',
+            'handshake: _status_line',
+            'handshake: _body',
+            'handshake: _build_response',
+        ),
+    ),
+    'extensions': Target(
+        extensions.check,
+        (
+            *LISTS,
+            'http11: build_token_list',
+            'http11: *_extension*',
+            'http11: _build_part',
+            'http11: _check_token',
+        ),
+        longest=300,
+    ),
+    'stream': Target(
+        stream.check, ('streaming: *', 'framing: *', 'closecode: *', 'masking: *', 'utf8validator: *'), longest=400
+    ),
+    'response': Target(
+        response.check,
+        (
+            *HEADERS,
+            'http11: Response.parse',
+            'handshake: response_reader',
+            'handshake: check_response',
+            'handshake: _log_unasked',
+            'client/__init__: WebSocketBaseClient._expect_response',
+            'client/__init__: WebSocketBaseClient._feed_response',
+            'client/__init__: WebSocketBaseClient.process_*',
+            'client/__init__: broken_off',
+        ),
+    ),
+}

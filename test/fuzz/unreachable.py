@@ -1,0 +1,1 @@
+UNREACHABLE = {'head': {}, 'extensions': {}, 'stream': {}, 'response': {}}
