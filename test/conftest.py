@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import browser
 import pytest
-from hypothesis import settings
-
-settings.register_profile('fuzz', max_examples=20_000, deadline=None)  # make fuzz
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -211,7 +211,17 @@ class Deflate:
     :param peer_alone: it compresses each message for itself.
     """
 
-    __slots__ = ('_alone', '_bits', '_compressor', '_finals', '_inflater', '_peer_alone', '_peer_bits', '_settings')
+    __slots__ = (
+        '_alone',
+        '_bits',
+        '_compressor',
+        '_empty',
+        '_finals',
+        '_inflater',
+        '_peer_alone',
+        '_peer_bits',
+        '_settings',
+    )
 
     reserved = RSV1
 
@@ -223,7 +233,8 @@ class Deflate:
         self._peer_alone = peer_alone
         self._compressor: Optional[zlib._Compress] = None
         self._inflater: Optional[zlib._Decompress] = None
-        self._finals = 0  # final blocks in the message that comes in
+        self._empty = True  # nothing has come yet of the message that comes in
+        self._finals = 0  # final blocks in it
 
     def applies(self, size: Optional[int], compress: Optional[bool]) -> bool:
         """Whether a message of *size* bytes is compressed; None is one whose size nobody knows yet.
@@ -269,15 +280,19 @@ class Deflate:
         :raises InvalidBytesError: it cannot be inflated.
         :raises LimitExceededException: it was made to cost time.
         """
+        self._empty = self._empty and not data
         view = memoryview(data)
         for begin in range(0, len(data), INPUT):
             yield from self._inflate(view[begin : begin + INPUT])
         if final:
-            if self._inflater is not None:  # else it ended with a final block
+            # Without a context it ended with a final block. Without a byte it is what a compressor leaves of an empty
+            # message whose flush gave nothing: its tail alone is no block, and would spoil those that follow.
+            if self._inflater is not None and not self._empty:
                 yield from self._inflate(TAIL)
             if self._peer_alone:
                 self._inflater = None
             self._finals = 0
+            self._empty = True
 
     def _inflate(self, data: Union[bytes, memoryview]) -> Iterator[bytes]:
         while True:

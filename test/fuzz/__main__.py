@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-from . import corpus, engine, reach
+from . import corpus, differential, engine, reach
 from .targets import TARGETS
 
 TEST = Path(__file__).resolve().parents[1]
@@ -48,16 +48,21 @@ def main() -> int:
     names = options.target or list(TARGETS)
     print(f'engine: {"atheris" if engine.atheris else "hypothesis"}, {options.seconds} s a target', flush=True)
     faults: list[str] = []
+    if 'differential' in names and not differential.COMPARED:
+        names.remove('differential')
+        faults.append('differential: websockets 17 or newer is not installed')
     with ThreadPoolExecutor(options.jobs) as pool:
         outcomes = dict(zip(names, pool.map(lambda name: run(name, options.seconds), names)))
         if options.write:
             for name in names:
-                corpus.save(name, [*minimise(name, outcomes[name]), *outcomes[name].findings])
+                write(name, outcomes[name])
         reached = dict(zip(names, pool.map(lambda name: measure(name, outcomes[name]), names)))
     print(f'\n{"target":<14}{"executions":>12}{"corpus":>9}{"findings":>10}   branches of its scope')
     for name in names:
         outcome, branches = outcomes[name], reached[name]
-        print(f'{name:<14}{outcome.executions:>12,}{len(outcome.inputs):>9}{len(outcome.findings):>10}   {tell(branches)}')
+        print(
+            f'{name:<14}{outcome.executions:>12,}{len(outcome.inputs):>9}{len(outcome.findings):>10}   {tell(branches)}'
+        )
         if branches is not None:
             faults += [f'{name}: not reached: {place}' for place in branches.missed]
             faults += [f'{name}: on the list, but reached or gone: {place}' for place in branches.stale]
@@ -72,7 +77,7 @@ def main() -> int:
 
 def run(name: str, seconds: int) -> Outcome:
     """Let the engine work on a target, in a process of its own."""
-    known = corpus.load(name)
+    known = [data for part in corpus.load(name) for data in part]
     if not seconds:
         return Outcome(0, known, [], '')
     with tempfile.TemporaryDirectory() as temporary:
@@ -91,9 +96,13 @@ def run(name: str, seconds: int) -> Outcome:
     return Outcome(executions, inputs, findings, f'the engine broke:\n{done.stdout[-4000:]}' if broken else '')
 
 
-def minimise(name: str, outcome: Outcome) -> list[bytes]:
+def write(name: str, outcome: Outcome) -> None:
+    """Put what was found into the corpus."""
+    kept, _ = corpus.load(name)
     bad = set(outcome.findings)
-    return corpus.minimised(TARGETS[name].check, [data for data in outcome.inputs if data not in bad])
+    good = [data for data in outcome.inputs if data not in bad]
+    found = corpus.minimised(TARGETS[name].check, [data for data in kept if data not in bad], good)
+    corpus.save(name, [*kept, *(data for data in outcome.findings if data not in kept)], found)
 
 
 def measure(name: str, outcome: Outcome) -> Optional[reach.Reached]:

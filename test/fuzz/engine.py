@@ -27,6 +27,7 @@ except ImportError:
     atheris = None
 
 SLOW = 20  # seconds for one input, which is a finding too
+ROUNDS = 1  # of hypothesis, at least
 EXECUTIONS = 'stat::number_of_executed_units:'  # what the line begins with that says how many
 
 
@@ -70,9 +71,11 @@ def with_hypothesis(check: Callable[[bytes], None], longest: int, directory: Pat
         check(data)
 
     end = time.monotonic() + seconds
+    rounds = 0
     try:
-        while time.monotonic() < end:
+        while rounds < ROUNDS or time.monotonic() < end:
             run()
+            rounds += 1
     except Exception:
         assert failed is not None
         path = directory / 'findings' / f'crash-{hashlib.sha256(failed).hexdigest()[:16]}'

@@ -16,7 +16,7 @@ from .choices import Choices, every_way
 
 LIMITS = (DEFAULT_LIMITS, Limits(head_size=400, headers=8, line_size=60), Limits(head_size=200, headers=6))
 PROTOCOLS = ('chat', 'superchat', 'v1.json')
-EXTENSIONS = ('x-own', 'x-other')  # of those that the application puts into practice
+EXTENSIONS = ('x-own', 'permessage-deflate', 'x-other; mode=fast')  # the others are the application's own
 ORIGINS: tuple[Optional[list[str]], ...] = (None, [], ['https://example.com', 'HTTP://localhost:9000'])
 ANSWERED = {400, 403, 405, 414, 426, 431, 505}  # what a refusal's status may be
 
@@ -131,8 +131,11 @@ def answered(answer: Union[Accepted, Refused], decision: plain.Decision, known: 
     assert headers.get('Upgrade') == 'websocket' and headers.get('Connection') == 'Upgrade'
     assert headers.get_all('Sec-WebSocket-Protocol') == [decision.protocol] * (decision.protocol is not None)
     assert answer.protocols == headers.get_all('Sec-WebSocket-Protocol')
-    assert answer.extensions == [name for name in decision.offered if name in known], (answer, decision)
-    assert headers.get_all('Sec-WebSocket-Extensions') == [', '.join(answer.extensions)] * bool(answer.extensions)
+    names = {name.partition(';')[0] for name in known}
+    assert answer.extensions == [name for name in decision.offered if name in names], (answer, decision)
+    lines = headers.get_all('Sec-WebSocket-Extensions')
+    assert len(lines) == bool(answer.extensions) and len(answer.codecs) == ('permessage-deflate' in answer.extensions)
+    assert [name for name, _ in plain.extensions_of(lines) or ()] == answer.extensions
 
 
 def refused(answer: Any) -> None:

@@ -17,6 +17,10 @@ HOST = set('-._~' + "!$&'()*+;=" + '%:[]' + DIGITS + LETTERS)  # RFC 3986 sectio
 BASE64 = set(LETTERS + DIGITS + '+/')
 GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 
+DEFLATE = 'permessage-deflate'
+SERVER_ALONE, CLIENT_ALONE = 'server_no_context_takeover', 'client_no_context_takeover'
+SERVER_BITS, CLIENT_BITS = 'server_max_window_bits', 'client_max_window_bits'
+
 Field = tuple[str, str]
 Parameter = tuple[str, Optional[str]]
 
@@ -87,13 +91,13 @@ class Decision(NamedTuple):
     wrong: set[int]
     protocol: Optional[str] = None
     accept: str = ''
-    offered: tuple[str, ...] = ()  # names of extensions, each once
+    offered: tuple[str, ...] = ()  # names of extensions, each once, as the first acceptable offers come
 
 
 def decide(
     head: bytes, bounds: Bounds, protocols: list[str], origins: Optional[list[str]], joined: bool = False
 ) -> Decision:
-    """What a server does about a request.
+    """What a server does about a request. It may have any extensions.
 
     :param joined: it comes by a WSGI environ, where the values of headers that come twice are joined by commas.
     """
@@ -163,7 +167,7 @@ def decide(
         wrong.add(400)
     if wrong or extensions is None:
         return Decision(wrong)
-    names = tuple(dict.fromkeys(name for name, _ in extensions))
+    names = tuple(dict.fromkeys(name for name, rest in extensions if name != DEFLATE or deflate_terms(rest)))
     return Decision(wrong, chosen[0] if chosen else None, accept_of(keys[0]), names)
 
 
@@ -199,6 +203,16 @@ def extensions_of(lines: list[str]) -> Optional[list[tuple[str, list[Parameter]]
         except ValueError:
             return None
     return found
+
+
+class Terms(NamedTuple):
+    """What the parameters of permessage-deflate say."""
+
+    server_alone: bool
+    client_alone: bool
+    server_bits: Optional[int]
+    client_bits: Optional[int]
+    client_bits_named: bool
 
 
 class Scanner:
@@ -254,6 +268,33 @@ class Scanner:
             raise ValueError('a string that is no token')
         self.white()
         return name, value
+
+
+def deflate_terms(parameters: list[Parameter], answer: bool = False) -> Optional[Terms]:
+    """Parameters of permessage-deflate (RFC 7692 section 7.1); None where they make an offer, or an *answer*, wrong."""
+    found: dict[str, Optional[str]] = {}
+    for name, value in parameters:
+        if name in found:
+            return None
+        if name in (SERVER_ALONE, CLIENT_ALONE):
+            if value is not None:
+                return None
+        elif name in (SERVER_BITS, CLIENT_BITS):
+            if value is None and (answer or name == SERVER_BITS):
+                return None
+            if value is not None and value not in ('8', '9', '10', '11', '12', '13', '14', '15'):
+                return None
+        else:
+            return None
+        found[name] = value
+    server, client = found.get(SERVER_BITS), found.get(CLIENT_BITS)
+    return Terms(
+        SERVER_ALONE in found,
+        CLIENT_ALONE in found,
+        None if server is None else int(server),
+        None if client is None else int(client),
+        CLIENT_BITS in found,
+    )
 
 
 class Taken(NamedTuple):
@@ -325,6 +366,12 @@ def take(head: bytes, bounds: Bounds, key: str, protocols: list[str], extensions
     if protocols and (len(lists) > 1 or len(named) > 1 or not set(named) <= set(protocols)):
         return None
     given = extensions_of(values(fields, 'sec-websocket-extensions'))
-    if given is None or (extensions and not {name for name, _ in given} <= set(extensions)):
+    if given is None:
         return None
+    if extensions:
+        names = [name for name, _ in given]
+        if not set(names) <= set(extensions) or len(names) > len(set(names)):
+            return None
+        if any(name == DEFLATE and deflate_terms(rest, answer=True) is None for name, rest in given):
+            return None
     return Taken(named, given)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from . import corpus
 from .targets import TARGETS, Target
-from .unreachable import UNREACHABLE
+from .unreachable import OUTSIDE, UNREACHABLE
 
 TEST = Path(__file__).resolve().parents[1]
 PACKAGE = TEST.parent / 'ws4py'
@@ -44,7 +44,7 @@ def measure(name: str, target: Target, inputs: list[bytes]) -> Reached:
     """The branches that *inputs* reach of what is in the target's scope."""
     with tempfile.TemporaryDirectory() as directory:
         packed = Path(directory, 'inputs')
-        corpus.write(packed, inputs)
+        packed.write_text(corpus.build(inputs), 'ascii')
         include = ','.join(f'{PACKAGE / module}.py' for module in target.modules)
         options = [f'--data-file={directory}/data', f'--rcfile={TEST.parent / "pyproject.toml"}']
         run = [*MEASURE, 'run', *options, '-m', 'fuzz.reach', name, str(packed)]
@@ -61,7 +61,8 @@ def measure(name: str, target: Target, inputs: list[bytes]) -> Reached:
         module = file_path.resolve().relative_to(PACKAGE.resolve()).with_suffix('').as_posix()
         lines = ['', *file_path.read_text('utf-8').splitlines()]
         for function, region in file['functions'].items():
-            if not any(fnmatchcase(f'{module}: {function}', pattern) for pattern in target.scope):
+            function = function.partition('@')[0]  # of a property and its setter
+            if not in_scope(f'{module}: {function}', target):
                 continue
             branches += len(region['executed_branches'])
             for place in places(region, lines):
@@ -71,6 +72,11 @@ def measure(name: str, target: Target, inputs: list[bytes]) -> Reached:
                 met |= keys
                 explained += bool(keys)
     return Reached(branches, explained, missed, sorted(set(known) - met))
+
+
+def in_scope(function: str, target: Target) -> bool:
+    """Whether ``module: function`` is one that the target is meant to reach all of."""
+    return function not in OUTSIDE and any(fnmatchcase(function, pattern) for pattern in target.scope)
 
 
 def places(region: dict, lines: list[str]) -> list[str]:
@@ -90,7 +96,7 @@ def places(region: dict, lines: list[str]) -> list[str]:
 
 def main(name: str, path: Path) -> int:
     logging.disable(logging.CRITICAL)
-    for data in corpus.read(path):
+    for data in corpus.parse(path.read_text('ascii')):
         TARGETS[name].check(data)
     return 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Union
 
@@ -17,7 +16,7 @@ from .choices import Choices, every_way
 
 LIMITS = (DEFAULT_LIMITS, Limits(head_size=400, headers=8, line_size=60), Limits(head_size=200, headers=6))
 PROTOCOLS = ('chat', 'superchat', 'v1.json')
-EXTENSIONS = ('x-own', 'x-other; mode=fast')
+EXTENSIONS = ('x-own', 'x-other; mode=fast', 'permessage-deflate')
 KEY = b'dGhlIHNhbXBsZSBub25jZQ=='  # of RFC 6455 section 1.3
 
 Outcome = Union[type[Exception], None, tuple[Any, ...]]
@@ -99,11 +98,11 @@ def judge(head: bytes, limits: Limits, protocols: list[str], extensions: list[st
     assert taken is not None, named
     assert [name.decode() for name in named[0]] == taken.protocols
     assert plain.extensions_of([text.decode('latin-1') for text in named[1]]) == taken.extensions
+    agreed = plain.DEFLATE in extensions and any(name == plain.DEFLATE for name, _ in taken.extensions)
+    assert len(named[2]) == agreed, named
 
 
-def connect(
-    chunks: Sequence[bytes], limits: Limits, protocols: Sequence[str], extensions: Sequence[str]
-) -> Outcome:
+def connect(chunks: Sequence[bytes], limits: Limits, protocols: Sequence[str], extensions: Sequence[str]) -> Outcome:
     """A client that is given *chunks*: what it has of them; None where it waits for more."""
     client = Client('ws://localhost/', list(protocols), list(extensions), limits=limits)
     client.key = KEY

@@ -1,10 +1,10 @@
-"""The targets in a table: which function, the functions of ws4py that it is meant to reach all of, the longest input."""
+"""The targets in a table: what each one checks, what of ws4py it is meant to reach, and how long an input may be."""
 
 from __future__ import annotations
 
 from typing import Callable, NamedTuple
 
-from . import extensions, head, response, stream
+from . import differential, extensions, head, inflate, response, stream
 
 
 class Target(NamedTuple):
@@ -26,7 +26,16 @@ class Target(NamedTuple):
         return sorted({pattern.partition(':')[0] for pattern in self.scope})
 
 
-HEADERS = ('http11: Headers.*', 'http11: _split_head', 'http11: _parse_fields', 'http11: parse_version')
+HEADERS = (
+    'http11: Headers.__init__',
+    'http11: Headers.add',
+    'http11: Headers.*get_all',
+    'http11: Headers.items',
+    'http11: Headers.__contains__',
+    'http11: _split_head',
+    'http11: _parse_fields',
+    'http11: parse_version',
+)
 LISTS = ('http11: split_list', 'http11: parse_token_list')
 
 TARGETS = {
@@ -35,10 +44,10 @@ TARGETS = {
         (
             *HEADERS,
             *LISTS,
+            'http11: Headers.*',
             'http11: head_reader',
             'http11: show',
             'http11: Request.*',
-            'http11: Response.build',
             'http11: _build_head',
             'http11: _build_version',
             'handshake: accept_key',
@@ -51,7 +60,6 @@ TARGETS = {
             'handshake: split_target',
             'handshake: _check_request',
             'handshake: _select_protocols',
-            'handshake: _accept_extensions',
             'handshake: _elements',
             'handshake: _only',
             'handshake: _not_defined',
@@ -69,17 +77,52 @@ TARGETS = {
             'http11: *_extension*',
             'http11: _build_part',
             'http11: _check_token',
+            'extensions: check',
+            'extensions: _known',
+            'extensions: _name',
+            'extensions: offer',
+            'extensions: accept',
+            'extensions: agree',
+            'extensions: reserved_bits',
+            'permessage_deflate: PerMessageDeflate.*',
+            'permessage_deflate: _Terms.*',
         ),
         longest=300,
     ),
     'stream': Target(
-        stream.check, ('streaming: *', 'framing: *', 'closecode: *', 'masking: *', 'utf8validator: *'), longest=400
+        stream.check,
+        (
+            'streaming: Stream.[!_c]*',
+            'streaming: Stream.close',
+            'streaming: Stream._[!d]*',
+            'framing: *',
+            'closecode: is_sendable',
+            'closecode: build',
+            'closecode: parse',
+            'masking: mask_python',
+            'masking: rotate',
+            'utf8validator: *',
+        ),
+        longest=400,
+    ),
+    'inflate': Target(
+        inflate.check,
+        (
+            'permessage_deflate: Deflate.*',
+            'permessage_deflate: _without_tail',
+            'extensions: Encoder.*',
+            'extensions: SharedMessage.*',
+            'streaming: Stream._[!f]*',
+            'streaming: Stream.codecs',
+            'streaming: _through',
+        ),
+        longest=300,
     ),
     'response': Target(
         response.check,
         (
             *HEADERS,
-            'http11: Response.parse',
+            'http11: Response.*',
             'handshake: response_reader',
             'handshake: check_response',
             'handshake: _log_unasked',
@@ -89,4 +132,5 @@ TARGETS = {
             'client/__init__: broken_off',
         ),
     ),
+    'differential': Target(differential.check, (), longest=400),
 }
