@@ -305,7 +305,7 @@ class Deflate:
                 raise InvalidBytesError(f'compressed data that cannot be inflated: {error}') from None
             data = inflater.unconsumed_tail
             if inflater.eof:
-                # A final block (section 7.2.3.5). Who writes one begins anew after it, and so does zlib.
+                # A final block (section 7.2.3.4). Who writes one begins anew after it, and so does zlib.
                 data, self._inflater = inflater.unused_data, None
                 self._finals += 1
                 if self._finals > FINAL_BLOCKS:
