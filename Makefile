@@ -25,9 +25,10 @@ test: lint types modules  ## everything, on one Python; REQUIRE=browser fails wh
 test-all: $(VENV)/tox  ## the tests on every Python, and on PyPy
 	PATH="$$PATH$(PYENV)" $(BIN)/tox run
 
-lint: $(VENV)/test  ## ruff: rules and format
+lint: $(VENV)/test  ## ruff: rules and format; bandit: what may not be secure
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive ws4py
 
 types: $(VENV)/test  ## mypy, strict
 	$(BIN)/mypy

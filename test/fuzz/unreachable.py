@@ -10,7 +10,7 @@ from __future__ import annotations
 OUTSIDE = {
     'http11: Headers.__len__': 'for applications',
     'http11: Headers.__repr__': 'for people',
-    'handshake: generate_key': "makes the client's own key; test_random says from what",
+    'handshake: generate_key': "makes the client's own key; test_security says from what",
     'framing: build_frame': 'called by messages; the next function in reach of the targets is build_header',
     'closecode: cut_reason': 'cuts what an application says, a peer can say no more',
     'masking: _wsaccel_mask': 'runs when the module is imported',
