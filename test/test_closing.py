@@ -502,5 +502,15 @@ class Ending(Case):
         self.assertEqual(peer.receive_all(), [(TEXT, b'x')])
 
 
+class Counted(Case):
+    def test_who_counts_connections_is_told_once_when_all_is_over(self) -> None:
+        told = []
+        websocket, _ = self.pair()
+        websocket._release = lambda: told.append((websocket.state, websocket.sock, websocket.named('closed')))
+        websocket.terminate()
+        websocket.terminate()
+        self.assertEqual(told, [(State.CLOSED, None, [('closed', 1006, 'Going away')])])
+
+
 if __name__ == '__main__':
     unittest.main()

@@ -131,6 +131,16 @@ class AcceptedTest(unittest.TestCase):
         ):
             self.assertEqual(self.assertAccepted(a_request({'Sec-WebSocket-Extensions': offer})).extensions, [])
 
+    def test_a_function_that_selects_the_subprotocol(self) -> None:
+        offer = {'Sec-WebSocket-Protocol': 'a, b'}
+        answer = self.assertAccepted(a_request(offer), ['a'], select_subprotocol=lambda request, offered: offered[1])
+        self.assertEqual(answer.protocols, ['b'])
+        answer = self.assertAccepted(a_request(offer), ['a'], select_subprotocol=lambda *asked: None)
+        self.assertEqual(answer.protocols, [])
+        self.assertRaisesRegex(
+            ValueError, "'c'.*'a', 'b'", respond, a_request(offer), select_subprotocol=lambda *asked: 'c'
+        )
+
     def test_origins(self) -> None:
         for origin, origins in [
             ('http://evil.com', None),
@@ -148,6 +158,11 @@ class AcceptedTest(unittest.TestCase):
 
 
 class RefusedTest(unittest.TestCase):
+    def test_a_phrase_of_its_own(self) -> None:
+        self.assertEqual(Refused(299, [], '', b'', 'Fine').status_line, '299 Fine')
+        self.assertEqual(Refused(299, [], '', b'').status_line, '299 ')
+        self.assertTrue(Refused(299, [], '', b'x', 'Fine').build().startswith(b'HTTP/1.1 299 Fine\r\n'))
+
     def assertRefused(self, status: int, reason: str, *args: Any, **kwargs: Any) -> Refused:
         answer = respond(*args, **kwargs)
         assert isinstance(answer, Refused), answer
@@ -344,6 +359,11 @@ class RequestFromEnvironTest(unittest.TestCase):
         request = request_from_environ({'REQUEST_METHOD': 'GET'})
         self.assertEqual((request.target, request.version), ('/', (1, 1)))
         self.assertEqual(respond(request), refuse(400, 'Header HTTP_UPGRADE is not defined'))
+        self.assertEqual((request.peer_address, request.secure), ('', False))
+        for address, port, expected in (('::1', '80', 80), ('::1', 80, 80), ('::1', '', 0), ('::1', 'x', 0)):
+            environ = {'REMOTE_ADDR': address, 'REMOTE_PORT': port, 'wsgi.url_scheme': 'https'}
+            request = request_from_environ({**self.environ, **environ})
+            self.assertEqual((request.peer_address, request.secure), ((address, expected), True))
         self.assertEqual(respond(request_from_environ({})).status, 405)
 
     def test_malformed(self) -> None:

@@ -278,14 +278,22 @@ class ResponseTest(HTTPErrorCase):
     def test_headers_of_a_final_response(self) -> None:
         for status, headers, added in [
             (404, [], [('Connection', 'close'), ('Content-Length', '0')]),
-            (200, [('connection', 'x'), ('content-length', '7')], []),  # of a HEAD, whose body is not known
+            (200, [('connection', 'x, Close'), ('content-length', '7')], []),  # of a HEAD, whose body is not known
+            (200, [('connection', 'x'), ('content-length', '7')], [('Connection', 'close')]),
             (204, [], [('Connection', 'close')]),
             (304, [('Content-Length', '7')], [('Connection', 'close')]),
             (101, [('Upgrade', 'websocket')], []),
         ]:
             with self.subTest(status=status, headers=headers):
-                built = Response.parse(Response(status, '', (1, 1), Headers(headers)).build())
-                self.assertEqual(built.headers.items(), headers + added)
+                response = Response(status, '', (1, 1), Headers(headers))
+                self.assertEqual(response.complete().headers.items(), headers + added)
+                self.assertEqual(Response.parse(response.build()).headers.items(), headers + added)
+                self.assertEqual(response.headers.items(), headers)
+
+    def test_where_no_body_belongs_there_is_none(self) -> None:
+        for status in (204, 304):
+            self.assertTrue(Response(status, body=b'body').build().endswith(b'\r\n\r\n'))
+        self.assertRaises(TypeError, Response(200, body='text').build)  # type: ignore[arg-type]
 
 
 class HeadReaderTest(HTTPErrorCase):

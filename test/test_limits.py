@@ -28,6 +28,8 @@ class LimitsTest(unittest.TestCase):
                 'write_high_water': 1024 * 1024,
                 'write_limit': 8 * 1024 * 1024,
                 'slow_consumer': 'disconnect',
+                'connections': None,
+                'connections_per_peer': None,
             },
         )
 

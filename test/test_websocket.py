@@ -71,6 +71,10 @@ class Attributes(Case):
         self.assertIsNone(websocket._local_address)
         self.assertIsNone(websocket.local_address)
 
+    def test_the_client_behind_a_proxy(self) -> None:
+        websocket, _ = self.pair(environ={'ws4py.peer_address': ('192.0.2.1', 0)})
+        self.assertEqual((websocket.peer_address, websocket.local_address), (('192.0.2.1', 0), ''))
+
     def test_an_echo_is_of_the_same_kind(self) -> None:
         with running(EchoWebSocket) as (_, peer):
             peer.text('é')

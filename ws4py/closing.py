@@ -48,6 +48,7 @@ class Closer(Receiver):
         self._closing = False  # the closing handshake has its time, once somebody drives the connection
         self._ended = False  # terminate() has been called
         self._half_closed = False
+        self._release: Optional[Callable[[], object]] = None  # called when all is over, by whom it was counted
         self._call_later: Optional[Callable[[float, Callable[[], None]], Any]] = None
         self._close_timer: Any = None
 
@@ -270,6 +271,9 @@ class Closer(Receiver):
             self.state = after(self.state, Event.ENDED)
             self._notify()  # nobody needs to wait for his turn any more
         self.close_connection()
+        release, self._release = self._release, None
+        if release is not None:
+            release()
         stream, self.stream = self.stream, None
         self.environ = self._broken = None
         if isinstance(stream, Stream):

@@ -18,14 +18,15 @@ from base64 import b64encode
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
-from http import HTTPStatus
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 from urllib.parse import quote, unquote_to_bytes
 
 from ws4py import WS_KEY, WS_VERSION
 from ws4py.exc import HandshakeError, HTTPError
 from ws4py.extensions import Codec, Configured, accept, agree
 from ws4py.http11 import (
+    STANDARD_PHRASES,
+    Address,
     Headers,
     Request,
     Response,
@@ -42,6 +43,7 @@ from ws4py.limits import DEFAULT_LIMITS, Limits
 __all__ = [
     'Accepted',
     'Refused',
+    'SelectSubprotocol',
     'accept_key',
     'check_response',
     'environ_of',
@@ -54,6 +56,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger('ws4py')
+
+#: Selects one of the subprotocols that the request offers, or None.
+SelectSubprotocol = Callable[[Request, list[str]], Optional[str]]
 
 _VERSION = '13'
 _KEY = re.compile(r'[A-Za-z0-9+/]{22}==')  # 16 bytes in base64
@@ -103,47 +108,47 @@ class Accepted:
 
     def build(self) -> bytes:
         """The response as it is sent; frames follow."""
-        return _build_response(self.status, self.headers)
+        return Response(self.status, headers=Headers(self.headers)).build()
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The upgrade is refused; whatever follows the request on this connection must not be served.
+    """There is no upgrade, but this answer; whatever follows the request on this connection must not be served.
 
-    :ivar status: 400, 403, 405, 414, 426, 431, 505, or one of the server's own.
+    :ivar status: 400, 403, 405, 414, 426, 431, 505, or one of the server's or the application's own.
     :ivar headers: of the response, in order; they describe :attr:`body`.
     :ivar reason: what was found and what was expected.
+    :ivar body: of the response; :func:`refuse` makes it of the reason, as a line of UTF-8.
+    :ivar phrase: the reason phrase of the status line; where it is empty, that of the standard.
     """
 
     status: int
     headers: list[tuple[str, str]]
     reason: str
+    body: bytes
+    phrase: str = ''
 
     @property
     def status_line(self) -> str:
         """Such as ``'400 Bad Request'``, as WSGI's ``start_response`` takes it."""
-        return _status_line(self.status)
-
-    @property
-    def body(self) -> bytes:
-        """The reason as a line of UTF-8."""
-        return _body(self.reason)
+        return f'{self.status} {self.phrase}' if self.phrase else _status_line(self.status)
 
     def build(self, method: str = 'GET') -> bytes:
         """The whole response as it is sent, body included, unless the request's *method* was HEAD."""
-        return _build_response(self.status, self.headers, self.body, method)
+        return Response(self.status, self.phrase, headers=Headers(self.headers), body=self.body).build(method)
 
 
 def refuse(status: int, reason: str) -> Refused:
     """The refusal for an :exc:`~ws4py.exc.HTTPError`'s status and message, or for one of the server's own."""
+    body = f'{reason}\n'.encode()
     headers = [
         *_EXPLAINED.get(status, ()),
         # Who sends Upgrade has to name it among the options of this hop (RFC 9110 section 7.8).
         ('Connection', 'close, Upgrade' if status == 426 else 'close'),
         ('Content-Type', 'text/plain; charset=utf-8'),
-        ('Content-Length', str(len(_body(reason)))),
+        ('Content-Length', str(len(body))),
     ]
-    return Refused(status, headers, reason)
+    return Refused(status, headers, reason, body)
 
 
 def respond(
@@ -153,6 +158,7 @@ def respond(
     version: Collection[int] = WS_VERSION,
     *,
     origins: Optional[Collection[str]] = None,
+    select_subprotocol: Optional[SelectSubprotocol] = None,
 ) -> Union[Accepted, Refused]:
     """Decide on the upgrade that *request* asks for (section 4.2).
 
@@ -163,10 +169,14 @@ def respond(
     :param origins: the web origins (``https://example.com``) whose pages may connect, others get 403. None lets the
         pages of every site in the world connect with the user's cookies. A request without ``Origin`` does
         not come from a page and is let through.
+    :param select_subprotocol: selects in place of the rule for *protocols*: called with the request and the list that
+        the client offers, which may be empty, it returns one of them or None. What it raises goes to the caller, but
+        an :exc:`~ws4py.exc.HTTPError` is the refusal.
+    :raises ValueError: it selected what was not offered.
     """
     try:
         key = _check_request(request, version, origins)
-        selected = _select_protocols(request, protocols or ())
+        selected = _select_protocols(request, protocols or (), select_subprotocol)
         accepted, codecs = accept(
             parse_extensions(request.headers.get_all('Sec-WebSocket-Extensions')), extensions or ()
         )
@@ -185,7 +195,8 @@ def respond(
 def request_from_environ(environ: Mapping[str, Any]) -> Request:
     """The request behind a WSGI environ (PEP 3333).
 
-    The server has joined headers that came twice by a comma, so that two keys are one wrong key.
+    The server has joined headers that came twice by a comma, so that two keys are one wrong key. A client without an
+    address is taken to have come over a Unix socket.
 
     :raises HTTPError: 400 a header or the version is malformed, 505 not HTTP/1.x.
     """
@@ -204,7 +215,10 @@ def request_from_environ(environ: Mapping[str, Any]) -> Request:
     if environ.get('QUERY_STRING'):
         target += f'?{environ["QUERY_STRING"]}'
     version = parse_version(environ.get('SERVER_PROTOCOL', 'HTTP/1.1'))
-    return Request(environ.get('REQUEST_METHOD', ''), target, version, headers)
+    host, port = environ.get('REMOTE_ADDR', ''), str(environ.get('REMOTE_PORT', ''))
+    address: Address = (host, int(port) if port.isdecimal() else 0) if host else ''
+    secure = environ.get('wsgi.url_scheme') == 'https'
+    return Request(environ.get('REQUEST_METHOD', ''), target, version, headers, address, secure)
 
 
 def environ_of(request: Request, *, secure: bool = False, server: Any = None, client: Any = None) -> dict[str, Any]:
@@ -337,8 +351,16 @@ def _check_request(request: Request, version: Collection[int], origins: Optional
     return key
 
 
-def _select_protocols(request: Request, spoken: Collection[str]) -> list[str]:
+def _select_protocols(
+    request: Request, spoken: Collection[str], select_subprotocol: Optional[SelectSubprotocol]
+) -> list[str]:
     offered = parse_token_list(request.headers.get_all('Sec-WebSocket-Protocol'))
+    if select_subprotocol is not None:
+        name = select_subprotocol(request, list(offered))
+        if name is not None and name not in offered:
+            # A client has to fail the connection then (section 4.1).
+            raise ValueError(f'select_subprotocol gave {name!r} (expected one of {offered}, or None)')
+        return [] if name is None else [name]
     selected = [name for name in offered if name in spoken][:1]
     if offered and spoken and not selected:
         raise HTTPError(400, _unexpected(request.headers, 'Sec-WebSocket-Protocol', f'one of {list(spoken)}'))
@@ -377,12 +399,4 @@ def _log_unasked(kind: str, named: list[str]) -> None:
 
 
 def _status_line(status: int) -> str:
-    return f'{status} {HTTPStatus(status).phrase}'
-
-
-def _body(reason: str) -> bytes:
-    return f'{reason}\n'.encode()
-
-
-def _build_response(status: int, headers: list[tuple[str, str]], body: bytes = b'', method: str = 'GET') -> bytes:
-    return Response(status, headers=Headers(headers), body=body).build(method)
+    return f'{status} {STANDARD_PHRASES.get(status, "")}'

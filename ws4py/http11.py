@@ -20,12 +20,13 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Optional
+from typing import Any, Optional, Union
 
 from ws4py.exc import HandshakeError, HTTPError
 from ws4py.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
+    'Address',
     'Headers',
     'NamedExtension',
     'Parameters',
@@ -49,6 +50,9 @@ BODILESS = (204, 304)  # never have a body, and the first no Content-Length eith
 Parameters = list[tuple[str, Optional[str]]]
 #: The name of an extension, and its parameters.
 NamedExtension = tuple[str, Parameters]
+
+#: Of one end of a connection: ``(host, port)``, or the path of a Unix socket, which often is ``''``. None: not known.
+Address = Union[tuple[str, int], str, bytes, None]
 
 # RFC 9110 section 5.6.2
 #     token = 1*tchar
@@ -140,17 +144,28 @@ class Headers:
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request: ``GET /chat HTTP/1.1`` and its headers."""
+    """The head of a request: ``GET /chat HTTP/1.1`` and its headers; and on a server, what is known of who sent it.
+
+    :ivar peer_address: of the client.
+    :ivar secure: it came over TLS.
+    :ivar environ: goes into the environ of the websocket's handler; whoever judges the request may put something there.
+    """
 
     method: str
     target: str
     version: tuple[int, int]
     headers: Headers
+    peer_address: Address = None
+    secure: bool = False
+    environ: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def parse(cls, head: bytes, limits: Limits = DEFAULT_LIMITS) -> Request:
+    def parse(
+        cls, head: bytes, limits: Limits = DEFAULT_LIMITS, *, peer_address: Address = None, secure: bool = False
+    ) -> Request:
         """Take apart a head that ends with its empty line.
 
+        :param peer_address: of the client, which no head tells; as little as whether it is *secure*.
         :raises HTTPError: 400 malformed, 414 the target is over ``limits.line_size``, 431 the head, a header line or
             the number of headers is over a limit, 505 not HTTP/1.x.
         """
@@ -161,7 +176,8 @@ class Request:
             raise HTTPError(414, f'the request target has {len(target)} bytes, {limits.line_size} are allowed')
         if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
             raise HTTPError(400, f'{show(first)} is not a request line (expected METHOD target HTTP/1.1)')
-        return cls(method, target, parse_version(version), _parse_fields(fields, limits, tolerant=False))
+        headers = _parse_fields(fields, limits, tolerant=False)
+        return cls(method, target, parse_version(version), headers, peer_address, secure)
 
     def build(self) -> bytes:
         """The head as it is sent.
@@ -202,13 +218,10 @@ class Response:
             raise HTTPError(400, f'{show(first)} is not a status line (expected HTTP/1.1 101 Switching Protocols)')
         return cls(int(status), phrase, parse_version(version), _parse_fields(fields, limits, tolerant=True))
 
-    def build(self, method: str = 'GET') -> bytes:
-        """The response as it is sent, body included.
+    def complete(self) -> Response:
+        """The same with what is missing: its phrase, and if it is a final one (not 1xx), which is the last on its
+        connection, ``Connection: close`` and ``Content-Length``. Where no body belongs, there is none.
 
-        A final one (not 1xx) is the last on its connection: ``Connection: close`` and ``Content-Length`` are added
-        where they are missing.
-
-        :param method: of the request; HEAD is answered without the body (RFC 9110 section 9.3.2).
         :raises ValueError: the status has not three digits, or the phrase has a character that would end the line.
         """
         if not _STATUS.fullmatch(str(self.status)):
@@ -217,13 +230,23 @@ class Response:
             raise ValueError(f'{show(self.phrase)} is not a reason phrase (expected printable characters)')
         headers = Headers(self.headers)
         phrase = self.phrase or STANDARD_PHRASES.get(self.status, '')
+        body = b'' if self.status in BODILESS else bytes(self.body)
         if self.status >= 200:
-            if 'Connection' not in headers:
+            if 'close' not in (option.lower() for option in split_list(headers.get_all('Connection'))):
                 headers.add('Connection', 'close')
             if 'Content-Length' not in headers and self.status not in BODILESS:
-                headers.add('Content-Length', str(len(self.body)))
-        head = _build_head(f'{_build_version(self.version)} {self.status} {phrase}', headers)
-        return head if method == 'HEAD' else head + self.body
+                headers.add('Content-Length', str(len(body)))
+        return Response(self.status, phrase, self.version, headers, body)
+
+    def build(self, method: str = 'GET') -> bytes:
+        """The response as it is sent, complete and with its body.
+
+        :param method: of the request; HEAD is answered without the body (RFC 9110 section 9.3.2).
+        :raises ValueError: as :meth:`complete`.
+        """
+        whole = self.complete()
+        head = _build_head(f'{_build_version(whole.version)} {whole.status} {whole.phrase}', whole.headers)
+        return head if method == 'HEAD' else head + whole.body
 
 
 def head_reader(

@@ -6,7 +6,8 @@ internet. To change some of them for a handler class::
     class Upload(WebSocket):
         limits = Limits(message_size=256 * 2**20, idle_timeout=60)
 
-Sizes are bytes, times are seconds, None in place of a time means "no bound"; only a closing handshake always has one.
+Sizes are bytes, times are seconds, None in place of a time or a number of connections means "no bound"; only a closing
+handshake always has one.
 Objects are immutable and shared between threads.
 """
 
@@ -23,7 +24,7 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds of one connection.
+    """The bounds of one connection, and of the number of connections of a server that is given this object.
 
     :ivar message_size: a received message may have this many bytes; a longer one is refused with 1009 as soon as a
         frame header announces it.
@@ -45,6 +46,9 @@ class Limits:
     :ivar write_limit: bytes waiting to be sent above which ``slow_consumer`` decides.
     :ivar slow_consumer: ``'disconnect'`` ends the connection, ``'drop'`` drops the message that did not fit; but
         one that has begun in fragments is sent to its end, however long.
+    :ivar connections: websockets that a server has open at the same time; an upgrade beyond that is answered with 503.
+    :ivar connections_per_peer: … and from the same address (429), of IPv6 from the same /64 network. Peers on Unix
+        sockets have no address and are not counted.
     """
 
     message_size: int = 16 * MIB
@@ -62,6 +66,8 @@ class Limits:
     write_high_water: int = 1 * MIB
     write_limit: int = 8 * MIB
     slow_consumer: str = 'disconnect'
+    connections: Optional[int] = None
+    connections_per_peer: Optional[int] = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.close_timeout, (int, float)):

@@ -25,6 +25,7 @@ from typing import Any, Callable, Optional, Union
 from ws4py import blocking, timers
 from ws4py.closing import Closer
 from ws4py.extensions import Codec
+from ws4py.http11 import Address
 from ws4py.keepalive import HEARTBEAT, Heartbeat, Keepalive
 from ws4py.messaging import (
     BinaryMessage,
@@ -42,9 +43,6 @@ from ws4py.streaming import Stream
 __all__ = ['EchoWebSocket', 'Heartbeat', 'WebSocket']
 
 logger = logging.getLogger('ws4py')
-
-
-Address = Union[tuple[str, int], str, bytes, None]
 
 
 class WebSocket(Closer):
@@ -81,7 +79,7 @@ class WebSocket(Closer):
         self.environ = environ
         self.heartbeat_freq = heartbeat_freq
         self._local_address: Address = None
-        self._peer_address: Address = None
+        self._peer_address: Address = (environ or {}).get('ws4py.peer_address')
 
     # Hooks
 
@@ -127,7 +125,7 @@ class WebSocket(Closer):
 
     @property
     def peer_address(self) -> Address:
-        """The peer's address, as above."""
+        """The peer's address, as above; on a server that trusts the proxy in between, that of the client behind it."""
         if self._peer_address is None:
             self._peer_address = _address(self.sock, 'getpeername')
         return self._peer_address

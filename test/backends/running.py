@@ -35,6 +35,7 @@ class Server:
     :param name: as in :mod:`servers`, with its variants.
     :param handler: the handler class, as ``module:class``, importable from the directory of the tests.
     :param tls: the files of a certificate and its key.
+    :param terms: more arguments of the server, as ``module:name`` of a dictionary.
     :ivar port: where it listens.
     :ivar output: what it had written on standard error, when it has ended.
     """
@@ -47,6 +48,7 @@ class Server:
         protocols: Sequence[str] = (),
         tls: Optional[tuple[str, str]] = None,
         python: str = sys.executable,
+        terms: Optional[str] = None,
     ) -> None:
         self.name = name
         self.output = ''
@@ -54,6 +56,7 @@ class Server:
         command = [python, '-W', 'always::ResourceWarning', str(SCRIPT), name, '--handler', handler]
         command += ['--protocols', ','.join(protocols)] if protocols else []
         command += ['--tls', *tls] if tls else []
+        command += ['--terms', terms] if terms else []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
         self._port = 0

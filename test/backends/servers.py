@@ -22,7 +22,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -40,6 +40,7 @@ class Service:
     :ivar protocols: the subprotocols supported.
     :ivar tls: the files of the certificate and of its key, for wss.
     :ivar variants: those of the name that are the server's own.
+    :ivar terms: the keyword arguments that all servers take, such as ``origins``.
     """
 
     handler: Any
@@ -47,6 +48,7 @@ class Service:
     protocols: Optional[list[str]] = None
     tls: Optional[tuple[str, str]] = None
     variants: frozenset[str] = frozenset()
+    terms: dict[str, Any] = field(default_factory=dict)
 
     def ssl_context(self) -> Optional[ssl.SSLContext]:
         if self.tls is None:
@@ -78,7 +80,7 @@ def serve_wsgiref(service: Service) -> None:
     server = make_server(
         HOST,
         service.port,
-        WebSocketWSGIApplication(protocols=service.protocols, handler_cls=service.handler),
+        WebSocketWSGIApplication(protocols=service.protocols, handler_cls=service.handler, **service.terms),
         server_class=WSGIServer,
         handler_class=WebSocketWSGIRequestHandler,
     )
@@ -110,7 +112,7 @@ def serve_cherrypy(service: Service) -> None:
     cherrypy.config.update(config)
     WebSocketPlugin(cherrypy.engine).subscribe()
     cherrypy.tools.websocket = WebSocketTool()
-    tool = {'on': True, 'handler_cls': service.handler, 'protocols': service.protocols}
+    tool = {'on': True, 'handler_cls': service.handler, 'protocols': service.protocols, **service.terms}
     cherrypy.tree.mount(Root(), config={'/': {f'tools.websocket.{name}': value for name, value in tool.items()}})
     cherrypy.engine.start()
     announce(cherrypy.server.bound_addr[1], cherrypy.engine.exit)
@@ -123,7 +125,7 @@ def serve_gevent(service: Service) -> None:
 
     from ws4py.server.geventserver import WebSocketWSGIApplication, WSGIServer
 
-    application = WebSocketWSGIApplication(protocols=service.protocols, handler_cls=service.handler)
+    application = WebSocketWSGIApplication(protocols=service.protocols, handler_cls=service.handler, **service.terms)
     options: dict[str, Any] = {'log': None}
     if service.tls is not None:
         options['certfile'], options['keyfile'] = service.tls
@@ -145,7 +147,12 @@ def serve_asyncio(service: Service) -> None:
     async def main() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         async with serve(
-            service.handler, HOST, service.port, ssl=service.ssl_context(), protocols=service.protocols
+            service.handler,
+            HOST,
+            service.port,
+            ssl=service.ssl_context(),
+            protocols=service.protocols,
+            **service.terms,
         ) as server:
             announce(server.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set))
             await stop.wait()
@@ -164,7 +171,7 @@ def serve_tornado(service: Service) -> None:
 
     async def main() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        arguments = {'handler_cls': service.handler, 'protocols': service.protocols}
+        arguments = {'handler_cls': service.handler, 'protocols': service.protocols, **service.terms}
         application = Application([('/.*', WebSocketHandler, arguments)], log_function=lambda handler: None)
         server = HTTPServer(application, ssl_options=service.ssl_context())
         sockets = bind_sockets(service.port, HOST)
@@ -215,7 +222,7 @@ def accelerate(variants: list[str]) -> None:
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 
-def serve(name: str, handler: Any, *, port: int = 0, protocols: Any = None, tls: Any = None) -> None:
+def serve(name: str, handler: Any, *, port: int = 0, protocols: Any = None, tls: Any = None, terms: Any = None) -> None:
     """Serve until standard input ends.
 
     :param name: of the server, with its variants.
@@ -223,7 +230,7 @@ def serve(name: str, handler: Any, *, port: int = 0, protocols: Any = None, tls:
     """
     base, *variants = name.split('+')
     accelerate(variants)
-    SERVERS[base][0](Service(handler, port, protocols, tls, frozenset(variants)))
+    SERVERS[base][0](Service(handler, port, protocols, tls, frozenset(variants), terms or {}))
 
 
 def main() -> None:
@@ -233,11 +240,17 @@ def main() -> None:
     parser.add_argument('--port', type=int, default=0, help='to listen on (default: any free one)')
     parser.add_argument('--protocols', type=lambda text: text.split(','), help='subprotocols supported')
     parser.add_argument('--tls', nargs=2, metavar='FILE', help='certificate and key: serve wss')
+    parser.add_argument('--terms', help='a dictionary of more arguments, as module:name')
     options = parser.parse_args()
-    module, _, name = options.handler.partition(':')
-    handler = getattr(importlib.import_module(module), name)
+    handler, terms = find(options.handler), options.terms and find(options.terms)
     with contextlib.suppress(KeyboardInterrupt):
-        serve(options.name, handler, port=options.port, protocols=options.protocols, tls=options.tls)
+        serve(options.name, handler, port=options.port, protocols=options.protocols, tls=options.tls, terms=terms)
+
+
+def find(name: str) -> Any:
+    """An object by its name, as ``module:name``."""
+    module, _, name = name.partition(':')
+    return getattr(importlib.import_module(module), name)
 
 
 if __name__ == '__main__':

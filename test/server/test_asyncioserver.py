@@ -309,14 +309,53 @@ class Handshakes(ServerCase):
                     make(handlers)
 
     async def test_so_many_and_no_more(self) -> None:
-        server = await self.serve(max_websockets=2)
+        server = await self.serve(limits=Limits(connections=2))
         peers = [await self.upgrade(server) for _ in range(2)]
-        self.assert_status(503, await self.ask(server, upgrade_request()), 'all of the 2 websockets')
+        self.assert_status(503, await self.ask(server, upgrade_request()), 'all of the 2 connections')
         self.assert_status(400, await self.ask(server, b'GET / HTTP/1.1\r\n\r\n'), 'HTTP_UPGRADE')
         peers[0].write(close_frame(masked=True))
         await peers[0].read_all()
-        await until(lambda: len(server.websockets) == 1)
+        await until(lambda: len(server.admission) == 1)
         await self.assert_serves(server)
+
+    async def test_so_many_that_have_not_asked_yet(self) -> None:
+        server = await self.serve()
+        server.max_requests = 3
+        silent = [await self.dial(server) for _ in range(3)]
+        await until(lambda: len(server._requests) == 3)
+        silent[0].write(upgrade_request())
+        await silent[0].head()  # a websocket by now, it does not count
+        silent.append(await self.dial(server))
+        await until(lambda: len(server._requests) == 3)
+        waiting = await self.dial(server)  # one too many
+        self.assertEqual(await silent[1].read_all(), b'')
+        await silent[0].echo()
+        self.assertEqual(len(server._requests), 3)
+        waiting.write(upgrade_request())
+        await waiting.head()
+        await waiting.echo()
+
+    async def test_who_is_being_asked_about_is_not_dropped_before_one_who_is_silent(self) -> None:
+        asked: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+
+        async def process_request(request: Request) -> None:
+            asked.put_nowait(self.loop.create_future())
+            await asked._queue[-1]  # type: ignore[attr-defined]
+
+        server = await self.serve(process_request=process_request)
+        server.max_requests = 2
+        peers = [await self.dial(server)]
+        peers[0].write(upgrade_request())
+        first = await asked.get()
+        peers.append(await self.dial(server))
+        await until(lambda: len(server._requests) == 2)
+        peers.append(await self.dial(server))
+        self.assertEqual(await peers[1].read_all(), b'')
+        peers[2].write(upgrade_request())
+        await asked.get()
+        peers.append(await self.dial(server))  # and nobody is silent
+        self.assertEqual(await peers[0].read_all(), b'')
+        self.assertTrue(first.cancelled())
 
     async def test_under_a_server_of_asyncios_own(self) -> None:
         context = support_tls.server_context() if self.tls else None

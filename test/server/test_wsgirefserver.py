@@ -340,19 +340,16 @@ class RefusalTest(ServerTestCase):
         self.check_echo(server)
 
     def test_by_number(self) -> None:
-        class Small(WSGIServer):
-            max_websockets = 1
-
-        server = self.serve(cls=Small)
+        app = WebSocketWSGIApplication(handler_cls=self.handler, limits=Limits(connections=1))
+        server = self.serve(app)
         sock, head = self.upgrade(server)
         self.assertIn(b' 101 ', head)
-        until(lambda: server.manager is not None and len(server.manager) == 1)
         answer = self.ask(server, upgrade_request())
         self.assertTrue(answer.startswith(b'HTTP/1.1 503 '), answer)
-        self.assertTrue(answer.endswith(b'\r\n\r\nall of the 1 websockets are in use\n'), answer)
+        self.assertTrue(answer.endswith(b'\r\n\r\nall of the 1 connections are in use\n'), answer)
         self.assertIn(b' 405 ', self.ask(server, b'POST / HTTP/1.1\r\nHost: a\r\n\r\n'))  # others are still answered
         sock.close()
-        until(lambda: not len(server.manager))
+        until(lambda: not len(app.admission))
         self.assertIn(b' 101 ', self.upgrade(server)[1])
 
     def test_bytes_behind_a_refused_upgrade_are_no_request(self) -> None:

@@ -5,7 +5,7 @@
     async with serve(EchoWebSocket, 'localhost', 9000) as server:
         await server.serve_forever()
 
-:class:`WebSocketProtocol` is a plain ``asyncio.Protocol``: it reads one request, decides (:mod:`ws4py.handshake`) and
+:class:`WebSocketProtocol` is a plain ``asyncio.Protocol``: it reads one request, decides (:mod:`ws4py.policy`) and
 either answers in HTTP and closes, or makes the websocket and gives the transport over to a
 :class:`~ws4py.transport.TransportConnection`. It also works alone, under ``loop.create_server()``. :class:`Server`,
 which :func:`serve` makes, knows all of its connections, and sees to their end.
@@ -18,27 +18,32 @@ is no HTTP server: ``process_request`` may answer a health check, and every conn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Collection, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Collection, Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from urllib.parse import unquote
 
 from ws4py import async_websocket, closecode
+from ws4py.admission import Admission
 from ws4py.broadcasting import broadcast
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
-from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond, split_target
-from ws4py.http11 import Request, Response, head_reader
+from ws4py.handshake import Accepted, Refused, SelectSubprotocol, environ_of, split_target
+from ws4py.http11 import Request, head_reader
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message, Payload
+from ws4py.policy import Policy, ProcessRequest, Terms, failure
 from ws4py.transport import TransportConnection, TransportSocket
 from ws4py.websocket import WebSocket
 
 if TYPE_CHECKING:
     import ssl as ssl_module
+
+    from typing_extensions import Unpack
 
 __all__ = ['Server', 'WebSocketProtocol', 'serve']
 
@@ -50,7 +55,6 @@ SHUTTING_DOWN = 'Server is shutting down'
 
 Handler = Callable[..., Any]
 Handlers = Union[Handler, Mapping[str, Handler]]
-ProcessRequest = Callable[[Request], Union[Optional[Response], Awaitable[Optional[Response]]]]
 
 
 def check_handlers(handler_cls: Handlers) -> None:
@@ -66,15 +70,11 @@ class WebSocketProtocol(asyncio.Protocol):
     :param handler_cls: called with (sock, protocols, extensions, environ) for the websocket: a subclass of
         :class:`~ws4py.websocket.WebSocket`, or anything that returns an instance of one. Or a mapping from paths, such
         as ``/chat``, to these; other paths are then 404. An :exc:`~ws4py.exc.HTTPError` that it raises is the refusal.
-    :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen, and
-        a client that offers only others is refused.
+    :param protocols: names of the subprotocols that are supported.
     :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
-    :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
-        site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
-    :param limits: bounds of the handshake, and of the websocket in place of those of its class.
     :param heartbeat_freq: seconds between unsolicited pongs, None for none.
-    :param process_request: called with each request; may be an ``async def``. None goes on with the handshake, a
-        :class:`~ws4py.http11.Response` is the answer instead. It may raise an HTTPError, too.
+    :param terms: who may connect and on what terms (``origins``, ``process_request``, ``limits``, …): these, and the
+        two before, are described at :class:`ws4py.policy.Policy`. How many may connect is for a *server* to count.
     :param server: knows about the connection from its beginning to its end.
     """
 
@@ -84,23 +84,16 @@ class WebSocketProtocol(asyncio.Protocol):
         protocols: Optional[Collection[str]] = None,
         extensions: Optional[Collection[Configured]] = None,
         *,
-        origins: Optional[Collection[str]] = None,
-        limits: Optional[Limits] = None,
         heartbeat_freq: Optional[float] = None,
-        process_request: Optional[ProcessRequest] = None,
         server: Optional[Server] = None,
+        **terms: Unpack[Terms],
     ) -> None:
         check_handlers(handler_cls)
         self.handler_cls = handler_cls
-        self.protocols = protocols
-        self.extensions = extensions
-        self.origins = origins
-        self.limits = limits
-        self.heartbeat_freq = heartbeat_freq
-        self.process_request = process_request
+        self.policy = Policy(protocols, extensions, heartbeat_freq=heartbeat_freq, **terms)
         self.server = server
         self._accepted = time.monotonic()  # with TLS long before connection_made()
-        self._bounds = limits or DEFAULT_LIMITS
+        self._bounds = self.policy.bounds
         self._loop: Any = None
         self._sock: Any = None
         self._reader: Optional[Generator[int, Optional[bytes], tuple[bytes, bytes]]] = head_reader(self._bounds)
@@ -160,9 +153,16 @@ class WebSocketProtocol(asyncio.Protocol):
     def _read(self, head: bytes) -> None:
         """The head is complete: ask the application, and decide."""
         self._stop()
+        peer = self._sock.getpeername()
         try:
-            self._request = Request.parse(head, self._bounds)
-            answer = None if self.process_request is None else self.process_request(self._request)
+            request = Request.parse(
+                head,
+                self._bounds,
+                peer_address=peer[:2] if isinstance(peer, tuple) else peer,
+                secure=self._sock.transport.get_extra_info('ssl_object') is not None,
+            )
+            self._request = self.policy.resolve(request)
+            answer = self.policy.ask(self._request, awaited=True)
         except Exception as error:
             self._fail(error)
             return
@@ -187,46 +187,35 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _decide(self, answer: Any) -> None:
         """Send the *answer* of process_request, or go on with the handshake."""
-        assert self._request is not None
+        request = self._request
+        assert request is not None
         try:
-            if answer is None:
-                accepted, websocket = self._accept(self._request)
-            elif isinstance(answer, Response) and answer.status >= 200:
-                self._answer(answer.build(self._request.method))
+            handler_cls = None if answer is not None else self._handler_cls(request)
+            decision = self.policy.judge(request, answer)
+            if isinstance(decision, Refused):
+                self._refuse(decision)
                 return
-            else:
-                raise TypeError(f'process_request gave {answer!r} (expected None or a final Response)')
+            accepted = decision
+            admission = Admission() if self.server is None else self.server.admission
+            websocket = admission.admit(
+                self.policy, request, accepted, lambda: self._make(handler_cls, request, accepted)
+            )
         except Exception as error:
             self._fail(error)
         else:
             if not self._answered:  # the handler's constructor may have closed the server
                 self._upgrade(accepted, websocket)
 
-    def _accept(self, request: Request) -> tuple[Accepted, WebSocket]:
-        """Judge the request and make the websocket.
-
-        :raises HTTPError: it is refused.
-        """
-        handler_cls = self._handler_cls(request)
-        decision = respond(request, self.protocols, self.extensions, origins=self.origins)
-        if isinstance(decision, Refused):
-            raise HTTPError(decision.status, decision.reason)
-        if self.server is not None:
-            self.server.check_room()
+    def _make(self, handler_cls: Any, request: Request, accepted: Accepted) -> WebSocket:
         sock = self._sock
-        transport = sock.transport
-        secure = transport.get_extra_info('ssl_object') is not None
+        secure = sock.transport.get_extra_info('ssl_object') is not None
         environ = environ_of(request, secure=secure, server=sock.getsockname(), client=sock.getpeername())
-        websocket = handler_cls(sock, decision.protocols, decision.extensions, environ)
+        environ.update(request.environ)
+        websocket = handler_cls(sock, accepted.protocols, accepted.extensions, environ)
         if not isinstance(websocket, WebSocket):
             raise TypeError(f'{handler_cls!r} gave {websocket!r} (expected a WebSocket)')
         websocket.headers = request.headers  # type: ignore[attr-defined]  # handlers of ws4py 0.x read them
-        websocket.use_extensions(decision.codecs)
-        if self.heartbeat_freq is not None:
-            websocket.heartbeat_freq = self.heartbeat_freq
-        if self.limits is not None:
-            websocket.limits = self.limits
-        return decision, websocket
+        return websocket
 
     def _upgrade(self, accepted: Accepted, websocket: WebSocket) -> None:
         """Send the 101: the transport is the websocket's from now on."""
@@ -261,12 +250,9 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _fail(self, error: BaseException) -> None:
         """Answer with what *error* says, or with 500 and a line in the log."""
-        if isinstance(error, HTTPError):
-            logger.info('%s refused with %d, %s', self._sock.getpeername(), error.status, error.msg)
-            refused = refuse(error.status, error.msg)
-        else:
-            logger.error('a request of %s failed', self._sock.getpeername(), exc_info=error)
-            refused = refuse(500, 'the server has failed')
+        self._refuse(failure(error, self._sock.getpeername()))
+
+    def _refuse(self, refused: Refused) -> None:
         self._answer(refused.build('GET' if self._request is None else self._request.method))
 
     def _answer(self, response: bytes) -> None:
@@ -281,7 +267,8 @@ class WebSocketProtocol(asyncio.Protocol):
         transport = self._sock.transport
         transport.write(response)
         if transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # it has gone while nobody was reading
+                transport.write_eof()
         transport.resume_reading()
         self._sock.linger = LINGER  # over TLS the end is a matter of both sides, some versions wait for it
         self._timer = self._loop.call_later(LINGER, self._sock.close)
@@ -296,6 +283,11 @@ class WebSocketProtocol(asyncio.Protocol):
             task.cancel()
 
     # What the server asks for
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while the head of the request is."""
+        return self._reader is not None
 
     def shut_down(self, code: int, reason: str) -> None:
         """Refuse the request, wherever it stands."""
@@ -334,20 +326,23 @@ class Server:
     Methods belong to the loop's thread, but :meth:`broadcast` may be called from any.
     """
 
+    #: Connections that are not websockets yet. For one more, the one is dropped that has waited longest for its head.
+    max_requests = 1024
+
     def __init__(
         self,
         listen: Callable[[Server], Awaitable[Any]],
         close_timeout: float = DEFAULT_LIMITS.close_timeout,
-        max_websockets: Optional[int] = None,
     ) -> None:
+        #: Counts the connections that ``limits`` bounds in number.
+        self.admission = Admission()
         self._listen = listen
         self._close_timeout = close_timeout
-        self._max_websockets = max_websockets
         self._loop: Any = None
         self._server: Any = None  # asyncio's
         self._starting: Any = None  # a lock: who comes while another one starts it waits for that
         self._over: Any = None  # an event: everything has ended
-        self._requests: set[WebSocketProtocol] = set()  # which are not websockets yet, or not any more
+        self._requests: dict[WebSocketProtocol, None] = {}  # which are not websockets, oldest first
         self._connections: set[_Connection] = set()
         self._goodbye: Optional[tuple[int, str]] = None  # close code and reason, once it is closed
         self._timer: Any = None  # set by close()
@@ -425,30 +420,30 @@ class Server:
 
     # What connections tell
 
-    def check_room(self) -> None:
-        """May there be another websocket?
-
-        :raises HTTPError: 503 there are as many as are allowed.
-        """
-        if self._max_websockets is not None and len(self._connections) >= self._max_websockets:
-            raise HTTPError(503, f'all of the {self._max_websockets} websockets are in use')
-
     def enter(self, peer: Union[WebSocketProtocol, _Connection]) -> None:
         """There is a new connection, or one that has become a websocket."""
-        self._peers(peer).add(peer)
+        if isinstance(peer, _Connection):
+            self._connections.add(peer)
+        else:
+            if len(self._requests) >= self.max_requests:
+                oldest = next(iter(self._requests))
+                dropped = next((each for each in self._requests if each.is_awaited), oldest)
+                del self._requests[dropped]
+                dropped.abort()
+            self._requests[peer] = None
         if self._goodbye is not None:
             peer.shut_down(*self._goodbye)
 
     def leave(self, peer: Union[WebSocketProtocol, _Connection]) -> None:
         """The connection has ended, or has become another."""
-        self._peers(peer).discard(peer)
+        if isinstance(peer, _Connection):
+            self._connections.discard(peer)
+        else:
+            self._requests.pop(peer, None)
         self._look()
 
     def _all(self) -> list[Union[WebSocketProtocol, _Connection]]:
         return [*self._requests, *self._connections]
-
-    def _peers(self, peer: Union[WebSocketProtocol, _Connection]) -> set[Any]:
-        return self._connections if isinstance(peer, _Connection) else self._requests
 
     # The end
 
@@ -485,10 +480,11 @@ def serve(
     protocols: Optional[Collection[str]] = None,
     extensions: Optional[Collection[Configured]] = None,
     origins: Optional[Collection[str]] = None,
+    select_subprotocol: Optional[SelectSubprotocol] = None,
+    process_request: Union[ProcessRequest, Sequence[ProcessRequest], None] = None,
+    trusted_proxies: Collection[Any] = (),
     limits: Optional[Limits] = None,
     heartbeat_freq: Optional[float] = None,
-    process_request: Optional[ProcessRequest] = None,
-    max_websockets: Optional[int] = None,
     **options: Any,
 ) -> Server:
     """Serve websockets: ``async with serve(…) as server``, or ``server = await serve(…)``.
@@ -500,31 +496,29 @@ def serve(
     :param path: of a Unix socket, in place of host and port.
     :param ssl: to serve wss, and https.
     :param limits: also the close timeout of the server's own end.
-    :param max_websockets: open websockets from which on further upgrades are refused with 503.
     :param options: for ``loop.create_server()`` (``sock``, ``reuse_port``, ``backlog``, …) or, with a path,
         ``loop.create_unix_server()``.
     :raises TypeError: a handler is a coroutine function; everything else is raised when it is awaited.
     """
     check_handlers(handler_cls)
-    bounds = limits or DEFAULT_LIMITS
+    terms: Terms = {
+        'origins': origins,
+        'select_subprotocol': select_subprotocol,
+        'process_request': process_request,
+        'trusted_proxies': trusted_proxies,
+        'limits': limits,
+    }
+    bounds = Policy(protocols, extensions, **terms).bounds  # what cannot be is an error here, not for a client
     if ssl is not None:
         options.setdefault('ssl_handshake_timeout', bounds.handshake_timeout)
 
     async def listen(server: Server) -> Any:
         make = functools.partial(
-            WebSocketProtocol,
-            handler_cls,
-            protocols,
-            extensions,
-            origins=origins,
-            limits=limits,
-            heartbeat_freq=heartbeat_freq,
-            process_request=process_request,
-            server=server,
+            WebSocketProtocol, handler_cls, protocols, extensions, heartbeat_freq=heartbeat_freq, server=server, **terms
         )
         loop = asyncio.get_running_loop()
         if path is not None:
             return await loop.create_unix_server(make, path, ssl=ssl, **options)
         return await loop.create_server(make, host, port, ssl=ssl, **options)
 
-    return Server(listen, bounds.close_timeout, max_websockets)
+    return Server(listen, bounds.close_timeout)

@@ -41,54 +41,66 @@ import threading
 from collections import deque
 from collections.abc import Collection, Iterator
 from types import FrameType
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import cheroot.server
 import cherrypy
 from cherrypy.process import plugins, wspbus
 
 from ws4py import WS_VERSION, blocking, closecode
+from ws4py.admission import Admission
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
-from ws4py.handshake import Refused, refuse, respond
-from ws4py.http11 import Request
-from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.handshake import Accepted, Refused, refuse
+from ws4py.http11 import Address, Request
+from ws4py.limits import Limits
 from ws4py.manager import WebSocketManager
 from ws4py.messaging import Message, Payload
+from ws4py.policy import Policy, Terms
 from ws4py.state import State
 from ws4py.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ['WebSocketPlugin', 'WebSocketTool']
 
 logger = logging.getLogger('ws4py')
 
 SWITCHING = '101 Switching Protocols'
+COOKIES = {b'set-cookie'}  # which other tools may have set, too
 
 # Of a header that comes twice cheroot keeps the last one, unless it knows that it is a list. These are lists, or
 # refused when there are two: join them, so that the handshake sees both.
 cheroot.server.comma_separated_headers += [
+    b'Authorization',
     b'Host',
     b'Origin',
     b'Sec-Websocket-Extensions',
     b'Sec-Websocket-Key',
     b'Sec-Websocket-Protocol',
     b'Sec-Websocket-Version',
+    b'X-Forwarded-For',
 ]
 
 
 class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
     """The opening handshake on the paths where it is switched on, in configuration or as a decorator.
 
-    A refused upgrade is answered with 400, 403, 405, 426 or 505 and the reason; the page handler does not run then.
+    A refused upgrade is answered with 400, 403, 405, 426 or 505 and the reason, or as ``process_request`` says; the
+    page handler does not run then.
     What the page handler of an accepted one returns is ignored. If it raises, redirects or sets another status,
     that is the answer and there is no websocket.
 
     One object serves all threads. The methods are CherryPy's hooks, it calls them in the request's thread.
+
+    :ivar admission: counts the connections that ``limits`` bounds in number, on all paths together.
     """
 
     def __init__(self) -> None:
         # Late: who is not let in by another tool never gets as far as the constructor of the handler.
         super().__init__('before_handler', self.upgrade, priority=80)
+        self.admission = Admission()
 
     def _setup(self) -> None:
         super()._setup()
@@ -105,45 +117,49 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
         version: Collection[int] = WS_VERSION,
         handler_cls: Callable[..., WebSocket] = WebSocket,
         heartbeat_freq: Optional[float] = None,
-        origins: Optional[Collection[str]] = None,
-        limits: Optional[Limits] = None,
+        **terms: Unpack[Terms],
     ) -> None:
         """Perform the handshake and set ``cherrypy.request.ws_handler``. The parameters are those of the tool.
 
-        :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen,
-            and a client that offers only others is refused. None leaves the choice out of the handshake.
+        :param protocols: names of the subprotocols that are supported.
         :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
         :param version: the versions to accept, as 0.x had them; only 13 is spoken.
         :param handler_cls: called with (sock, protocols, extensions, environ), and with *heartbeat_freq* if there is
             one, for the websocket: a subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one.
-            It may raise what a page handler may, to refuse the client.
+            It may raise what a page handler may, or :exc:`ws4py.exc.HTTPError`, to refuse the client.
         :param heartbeat_freq: seconds between unsolicited pongs, None for none.
-        :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
-            site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
-        :param limits: bounds of these connections, in place of those of *handler_cls*, and of the request's head.
+        :param terms: who may connect and on what terms (``origins``, ``process_request``, ``limits``, …): these, and
+            those that are named alike, are described at :class:`ws4py.policy.Policy`.
         """
         request, response = cherrypy.serving.request, cherrypy.serving.response
+        policy = Policy(protocols, extensions, version, heartbeat_freq=heartbeat_freq, **terms)
         try:
             exchange = _Exchange()
         except LookupError:
             logger.error('websockets need the HTTP server of CherryPy, this one does not give away its connections')
             raise _Refusal(refuse(501, 'this server has no websockets')) from None
-        try:
-            answer = respond(exchange.head(limits or DEFAULT_LIMITS), protocols, extensions, version, origins=origins)
-        except HTTPError as error:
-            answer = refuse(error.status, error.msg)
-        if isinstance(answer, Refused):
-            raise _Refusal(answer)
-        if not cherrypy.engine.listeners.get('handle-websocket'):
-            logger.error('there is no WebSocketPlugin on the engine')
-            raise _Refusal(refuse(503, 'no websockets are served at the moment'))
+        remote = request.remote
+        address: Address = (remote.ip, remote.port) if remote.ip else ''
         options = () if heartbeat_freq is None else (heartbeat_freq,)
-        websocket = handler_cls(exchange.sock(), answer.protocols, answer.extensions, _environ(request), *options)
-        websocket.use_extensions(answer.codecs)
-        if limits is not None:
-            websocket.limits = limits
+
+        def make() -> WebSocket:
+            environ = {**_environ(request), **judged.environ}
+            return handler_cls(exchange.sock(), accepted.protocols, accepted.extensions, environ, *options)
+
+        try:
+            judged = policy.resolve(exchange.head(policy.bounds, address, request.scheme == 'https'))
+            answer = policy.decide(judged)
+            if isinstance(answer, Refused):
+                raise _Refusal(answer)
+            if not cherrypy.engine.listeners.get('handle-websocket'):
+                logger.error('there is no WebSocketPlugin on the engine')
+                raise _Refusal(refuse(503, 'no websockets are served at the moment'))
+            accepted: Accepted = answer
+            websocket = self.admission.admit(policy, judged, accepted, make)
+        except HTTPError as error:
+            raise _Refusal(refuse(error.status, error.msg)) from None
         request.ws_handler = websocket
-        request.ws_upgrade = _Upgrade(exchange, websocket, (request.remote.ip, request.remote.port), answer.headers)
+        request.ws_upgrade = _Upgrade(exchange, websocket, (remote.ip, remote.port), accepted.headers)
         response.status = SWITCHING
         request.headers['Pragma'] = 'no-cache'  # CherryPy's cache may not answer an upgrade, nor wait for another one
         if request.handler is not None:
@@ -156,10 +172,15 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
             cherrypy.serving.response.body = b''
 
     def cleanup_headers(self) -> None:
-        """Give the 101 response its headers, and take those of a page away."""
+        """Give the 101 response its headers, and take those of a page away; give a refusal all of its own."""
         upgrade, response = _finalized(), cherrypy.serving.response
+        refused: Optional[Refused] = getattr(cherrypy.serving.request, 'ws_refused', None)
+        if refused is not None:
+            names = {name.lower().encode('latin-1') for name, _ in refused.headers}
+            others = [header for header in response.header_list if header[0].lower() not in names - COOKIES]
+            response.header_list = _encoded(refused.headers) + others
         if upgrade is not None:
-            headers = [(name.encode('latin-1'), value.encode('latin-1')) for name, value in upgrade.headers]
+            headers = _encoded(upgrade.headers)
             names = {name.lower() for name, _ in headers} | {b'transfer-encoding', b'vary'}
             for name, value in response.header_list:
                 if name.lower() not in names and not name.lower().startswith(b'content-'):
@@ -304,7 +325,7 @@ class _Exchange:
         self._written = self._connection.wfile.bytes_written
         self._request.close_connection = True  # what follows is no request; neither where the upgrade is refused
 
-    def head(self, limits: Limits) -> Request:
+    def head(self, limits: Limits, peer_address: Address, secure: bool) -> Request:
         """The head of the request, put together again to be judged as on any server.
 
         :raises HTTPError: a character is not allowed, or it is over a limit.
@@ -312,7 +333,8 @@ class _Exchange:
         request = self._request
         lines = [b'%s %s %s' % (request.method, request.uri, request.response_protocol.encode('latin-1'))]
         lines += [b'%s: %s' % header for header in request.inheaders.items()]
-        return Request.parse(b'\r\n'.join([*lines, b'', b'']), limits)
+        head = b'\r\n'.join([*lines, b'', b''])
+        return Request.parse(head, limits, peer_address=peer_address, secure=secure)
 
     def sock(self) -> Any:
         """The socket of the connection."""
@@ -485,20 +507,22 @@ class _EndError(ConnectionResetError):
 
 
 class _Refusal(cherrypy.HTTPError):  # type: ignore[misc]
-    """Ends a request with a refusal of the handshake, in place of CherryPy's page with a traceback."""
+    """Ends a request with the answer that is no upgrade, in place of CherryPy's page with a traceback."""
 
     def __init__(self, refused: Refused) -> None:
-        super().__init__(refused.status, refused.reason)
+        super().__init__(500, refused.reason)  # which is not sent; CherryPy knows only errors, this may be a page
         self._refused = refused
 
     def set_response(self) -> None:
-        """Make the refusal the response of this request."""
+        """Make it the response of this request."""
         response = cherrypy.serving.response
-        response.status = self._refused.status
+        response.status = self._refused.status_line
         response.stream = False
         for name, value in self._refused.headers:
-            response.headers[name] = value
+            if name.lower() != 'set-cookie':  # it may come more than once, which CherryPy's headers cannot tell
+                response.headers[name] = value
         response.body = self._refused.body
+        cherrypy.serving.request.ws_refused = self._refused
 
 
 def _upgrading() -> Optional[_Upgrade]:
@@ -543,6 +567,10 @@ def _environ(request: Any) -> dict[str, Any]:
     for name, value in request.header_list:
         made[f'HTTP_{name.upper().replace("-", "_")}'] = value
     return made
+
+
+def _encoded(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode('latin-1'), value.encode('latin-1')) for name, value in headers]
 
 
 def _end(websocket: WebSocket) -> None:

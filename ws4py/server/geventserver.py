@@ -208,8 +208,8 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
 
     :param listener: an address or a socket, and more, as for ``gevent.pywsgi.WSGIServer``. ``spawn`` may be a pool of
         gevent or its size, and then limits all connections, those of websockets included.
-    :param limits: bounds of the requests (see above), and the close timeout of :meth:`stop`. Those of the websockets
-        are their own.
+    :param limits: bounds of the requests (see above), and the close timeout of :meth:`stop`. Those of the websockets,
+        and how many there may be, are the application's.
     :param options: ``ssl_context``, or ``certfile`` and ``keyfile`` (besides ``ca_certs``, ``cert_reqs``,
         ``ciphers``), make it a server of HTTPS and wss; more, as for ``gevent.pywsgi.WSGIServer``.
     :ivar pool: the :class:`GEventWebSocketPool` of its websockets.

@@ -6,7 +6,7 @@
 
 :class:`WebSocketHandler` is a request handler like any other up to the upgrade: ``prepare()`` and whatever else a
 subclass or a mixin overrides may refuse the request or set cookies. Its ``get()`` has the request judged
-(:func:`ws4py.handshake.respond`), answers it, and takes the stream away from Tornado's HTTP. From then on a
+(:mod:`ws4py.policy`), answers it, and takes the stream away from Tornado's HTTP. From then on a
 :class:`ws4py.iostream.StreamDriver` drives the websocket, in the thread of the IOLoop, where its hooks are called,
 plain or ``async def``. Any thread may send.
 
@@ -23,23 +23,27 @@ import contextlib
 import logging
 import socket
 from collections.abc import Collection, Iterable
-from typing import Any, Callable, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from weakref import WeakKeyDictionary
 
-from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application, RequestHandler
 
 from ws4py import async_websocket, broadcasting, closecode
+from ws4py.admission import Admission
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
-from ws4py.handshake import Accepted, Refused, environ_of, refuse, respond
-from ws4py.http11 import Request
+from ws4py.handshake import Accepted, Refused, environ_of, refuse
+from ws4py.http11 import Address, Request
 from ws4py.iostream import StreamDriver, StreamSocket
-from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.limits import Limits
 from ws4py.messaging import Message, Payload
 from ws4py.outbox import BLOCK
+from ws4py.policy import Policy, Terms
 from ws4py.websocket import WebSocket
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ['WebSocketHandler', 'broadcast', 'close_all']
 
@@ -48,6 +52,7 @@ logger = logging.getLogger('ws4py')
 LINGER = 1.0  # seconds that a refused client may go on sending, so that it gets to read why
 
 _connections: WeakKeyDictionary[Application, dict[WebSocket, asyncio.Future[None]]] = WeakKeyDictionary()
+_admissions: WeakKeyDictionary[Application, Admission] = WeakKeyDictionary()
 
 
 class WebSocketHandler(RequestHandler):
@@ -58,41 +63,35 @@ class WebSocketHandler(RequestHandler):
         handler_cls: Callable[..., WebSocket] = WebSocket,
         protocols: Optional[Collection[str]] = None,
         extensions: Optional[Collection[Configured]] = None,
-        origins: Optional[Collection[str]] = None,
-        limits: Optional[Limits] = None,
         heartbeat_freq: Optional[float] = None,
+        **terms: Unpack[Terms],
     ) -> None:
         """Take the arguments of the route.
 
         :param handler_cls: called with (sock, protocols, extensions, environ) for the websocket of each connection: a
-            subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one.
-        :param protocols: names of the subprotocols that are supported; the first one that the client lists is chosen,
-            and a client that offers only others is refused. None leaves the choice out of the handshake.
+            subclass of :class:`~ws4py.websocket.WebSocket`, or anything that returns one. An
+            :exc:`ws4py.exc.HTTPError` that it raises is the refusal.
+        :param protocols: names of the subprotocols that are supported.
         :param extensions: those that are accepted: ``['permessage-deflate']``, or as in :mod:`ws4py.extensions`.
-        :param origins: values of the Origin header that are let in, others get 403. None lets in every page of every
-            site: then anything that cookies alone protect can be reached from a foreign page in the user's browser.
-        :param limits: bounds of the request and of the connection, in place of those of *handler_cls*.
         :param heartbeat_freq: seconds between unsolicited pongs, None for none.
+        :param terms: who may connect and on what terms (``origins``, ``process_request``, ``limits``, …): these, and
+            the two first, are described at :class:`ws4py.policy.Policy`. Connections that ``limits`` bounds in number
+            are counted for the application, on all of its routes together.
         """
         self.handler_cls = handler_cls
-        self.protocols = protocols
-        self.extensions = extensions
-        self.origins = origins
-        self.limits = limits
-        self.heartbeat_freq = heartbeat_freq
+        self.policy = Policy(protocols, extensions, heartbeat_freq=heartbeat_freq, **terms)
 
     async def get(self, *args: str, **kwargs: str) -> None:
         """Answer the request; the groups of the route's pattern are in ``path_args`` and ``path_kwargs``."""
         try:
-            request = _parse(self.request, self.limits or DEFAULT_LIMITS)
+            request = self.policy.resolve(self._parse(self.policy.bounds))
+            answer = await self.policy.decide_async(request)
+            if isinstance(answer, Accepted):
+                self._accept(request, answer)
         except HTTPError as error:
-            await self._refuse(refuse(error.status, error.msg))
-            return
-        answer = respond(request, self.protocols, self.extensions, origins=self.origins)
+            answer = refuse(error.status, error.msg)
         if isinstance(answer, Refused):
             await self._refuse(answer)
-        else:
-            self._accept(request, answer)
 
     head = post = delete = patch = put = options = get
 
@@ -103,17 +102,21 @@ class WebSocketHandler(RequestHandler):
         return self.handler_cls(sock, protocols, extensions, environ)
 
     async def _refuse(self, refused: Refused) -> None:
-        self.set_status(refused.status)
+        self.set_status(refused.status, refused.phrase or None)
+        for name in {name for name, _ in refused.headers}:
+            self.clear_header(name)
         for name, value in refused.headers:
-            self.set_header(name, value)
+            self.add_header(name, value)
         with contextlib.suppress(StreamClosedError):
-            await self.finish(refused.body)
+            await self.finish(refused.body or None)  # with a status that has no body b'' is one too many
             await _hang_up(self.detach())  # what follows a refused upgrade is no request
 
     def _accept(self, request: Request, answer: Accepted) -> None:
         stream: IOStream = self.request.connection.stream  # type: ignore[union-attr]  # it is one of HTTP/1
         try:
-            websocket = self._make(StreamSocket(stream), request, answer)
+            sock = StreamSocket(stream)
+            admission = _admissions.setdefault(self.application, Admission())
+            websocket = admission.admit(self.policy, request, answer, lambda: self._make(sock, request, answer))
         except OSError as error:  # it has no address any more
             logger.info('the client has gone: %s', error)
             return
@@ -148,15 +151,28 @@ class WebSocketHandler(RequestHandler):
         if isinstance(client, tuple):
             client = (self.request.remote_ip, *client[1:])  # which a trusted proxy may have told
         environ = environ_of(request, secure=self.request.protocol == 'https', server=server, client=client)
+        environ.update(request.environ)
         websocket: Any = self.make_websocket(sock, answer.protocols, answer.extensions, environ)
         websocket.headers = request.headers
-        websocket.use_extensions(answer.codecs)
-        if self.limits is not None:
-            websocket.limits = self.limits
-        if self.heartbeat_freq is not None:
-            websocket.heartbeat_freq = self.heartbeat_freq
         made: WebSocket = websocket
         return made
+
+    def _parse(self, limits: Limits) -> Request:
+        """The request, judged as if its head were still there.
+
+        :raises HTTPError: it is malformed or over a limit.
+        """
+        request = self.request
+        lines = [f'{request.method} {request.uri} {request.version}']
+        lines += [f'{name}: {value}' for name, value in request.headers.get_all()]
+        head = '\r\n'.join([*lines, '', '']).encode('latin-1', 'replace')
+        return Request.parse(head, limits, peer_address=self._peer_address(), secure=request.protocol == 'https')
+
+    def _peer_address(self) -> Address:
+        address = self.request.connection.context.address  # type: ignore[union-attr]  # as above
+        if not isinstance(address, tuple):
+            return ''
+        return self.request.remote_ip or address[0], address[1]
 
     def _own_headers(self) -> Iterable[tuple[str, str]]:
         """Headers and cookies that a subclass has set. Tornado tells them in no other way than this."""
@@ -194,16 +210,6 @@ def broadcast(
     To be called in the thread of its IOLoop. Arguments as for :func:`ws4py.broadcasting.broadcast`.
     """
     broadcasting.broadcast(list(_connections.get(application, ())), message, binary, async_websocket.PLAIN)
-
-
-def _parse(request: HTTPServerRequest, limits: Limits) -> Request:
-    """The request, judged as if its head were still there.
-
-    :raises HTTPError: it is malformed or over a limit.
-    """
-    lines = [f'{request.method} {request.uri} {request.version}']
-    lines += [f'{name}: {value}' for name, value in request.headers.get_all()]
-    return Request.parse('\r\n'.join([*lines, '', '']).encode('latin-1', 'replace'), limits)
 
 
 async def _hang_up(stream: IOStream) -> None:

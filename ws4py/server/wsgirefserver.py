@@ -179,8 +179,6 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
             head, rest = read_head(self.connection, limits, deadline)
             request = Request.parse(head, limits)
             length = _body_length(request)
-            if 'Upgrade' in request.headers:
-                self.server.check_room()
         except HTTPError as error:
             self.refuse(error)
             return
@@ -242,16 +240,14 @@ class WSGIServer(simple_server.WSGIServer):
     :param ssl_context: to serve HTTPS and wss; a ``ssl.SSLContext`` for servers. With ``make_server`` it goes
         through ``server_class=functools.partial(WSGIServer, ssl_context=context)``, or is assigned to the attribute
         of the same name before the first client comes.
-    :param limits: bounds of the requests, and the close timeout of :meth:`server_close`. Those of the websockets are
-        their own.
+    :param limits: bounds of the requests, and the close timeout of :meth:`server_close`. Those of the websockets, and
+        how many there may be, are the application's.
 
     ``verify_request(request, client_address)`` may be overridden to refuse clients by their address.
     """
 
     #: Requests in progress, each in its thread. Websockets do not count.
     max_requests = 128
-    #: Open websockets from which on further upgrades are refused with 503, None for no limit but the system's.
-    max_websockets: Optional[int] = None
     request_queue_size = 128
     allow_reuse_port = False  # some versions of http.server would let two servers share one port
 
@@ -301,14 +297,6 @@ class WSGIServer(simple_server.WSGIServer):
             logger.info('%s', error)
         ws.close(closecode.GOING_AWAY, 'Server is shutting down')
         ws.terminate()
-
-    def check_room(self) -> None:
-        """Called before each upgrade, in its request's thread.
-
-        :raises HTTPError: 503 there are :attr:`max_websockets` already.
-        """
-        if self.max_websockets is not None and self.manager is not None and len(self.manager) >= self.max_websockets:
-            raise HTTPError(503, f'all of the {self.max_websockets} websockets are in use')
 
     def server_close(self) -> None:
         """Stop listening, drop who has not sent a request, wait for the others, close all websockets with 1001.
