@@ -1,13 +1,15 @@
-"""Is the cost of something linear in the size of its input? A busy machine must not make it look otherwise.
+"""What something costs: time that must be linear in the size of its input, and memory.
 
-Four times the input must cost less than eight times the time of this thread's CPU. Something else on the machine may
-spoil one comparison, so several are tried; what is quadratic costs sixteen times as much and fails every one of them.
+A busy machine must not make linear time look otherwise. Four times the input must cost less than eight times the time
+of this thread's CPU. Something else on the machine may spoil one comparison, so several are tried; what is quadratic
+costs sixteen times as much and fails every one of them.
 """
 
 from __future__ import annotations
 
 import gc
 import time
+import unittest
 from typing import Callable
 
 TRIES = 10
@@ -30,3 +32,20 @@ def _cost(work: Callable[[int], object], size: int) -> float:
     finally:
         gc.enable()
     return min(costs)
+
+
+def peak_memory(work: Callable[[], object]) -> int:
+    """The most bytes that *work* holds at any moment.
+
+    :raises SkipTest: this Python cannot tell.
+    """
+    try:
+        import tracemalloc
+    except ImportError:
+        raise unittest.SkipTest('this Python does not trace memory') from None
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

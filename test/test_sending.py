@@ -6,6 +6,7 @@ The queue in front of a non-blocking socket is driven by the test itself, throug
 from __future__ import annotations
 
 import collections
+import random
 import socket
 import threading
 import unittest
@@ -15,11 +16,13 @@ from typing import Any, Callable, Optional
 from helpers import TIMEOUT, Peer, Recorder, RecordingDriver, logs, running, wait_for
 
 from ws4py.extensions import SharedMessage
-from ws4py.framing import OPCODE_TEXT
+from ws4py.framing import OPCODE_TEXT, build_frame
 from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
+from ws4py.permessage_deflate import Deflate, PerMessageDeflate
 from ws4py.sending import Driver
 from ws4py.state import State
+from ws4py.streaming import Stream
 
 TEXT, BINARY, MORE, LAST = 0x81, 0x82, 0x00, 0x80  # first bytes of frames
 CLOSE, PING, PONG = 0x88, 0x89, 0x8A
@@ -569,6 +572,123 @@ class Pongs(QueuedCase):
         websocket.flush()
         self.assertEqual([payload for first, payload in frames if first == PONG], [b'1'])
         self.assertIsNone(websocket._pong)
+
+
+class CompressedTest(QueuedCase):
+    """With permessage-deflate agreed on: what counts is the order on the wire."""
+
+    def make(self, *args: Any, threshold: int = 1, **options: Any) -> tuple[Any, Peer, RecordingDriver]:
+        websocket, peer, driver = super().make(*args, **options)
+        websocket.use_extensions([Deflate(PerMessageDeflate(threshold=threshold), 12, False, 12, False)])
+        self.stream = Stream(expect_masking=False)
+        self.stream.codecs = (Deflate(PerMessageDeflate(), 12, False, 12, False),)
+        return websocket, peer, driver
+
+    def understood(self, *frames: tuple[int, bytes]) -> list[bytes]:
+        """The messages in *frames*, as a peer with a context understands them."""
+        messages = []
+        for first, payload in frames:
+            self.stream.parser.send(build_frame(first, payload))
+            self.assertEqual(self.stream.errors, [])
+            if self.stream.has_message:
+                assert self.stream.message is not None
+                messages.append(self.stream.message.data)
+                self.stream.message = None
+        return messages
+
+    def test_messages_and_their_first_bytes(self) -> None:
+        for queued in (True, False):
+            websocket, peer, _ = self.make(queued=queued, threshold=5)
+            once = TextMessage('not this one')
+            once.compress = False
+            websocket.send('compressed')
+            websocket.send('tiny')
+            websocket.send('tiny', compress=True)
+            websocket.send(b'compressed', binary=True, compress=False)
+            websocket.send(once)
+            websocket.send(once, compress=True)
+            websocket.send(BinaryMessage(b'compressed'))
+            websocket.ping('ping')
+            frames = [peer.receive() for _ in range(8)]
+            self.assertEqual([first for first, _ in frames], [0xC1, 0x81, 0xC1, 0x82, 0x81, 0xC1, 0xC2, 0x89])
+            self.assertEqual(
+                self.understood(*frames[:7]),
+                [b'compressed', b'tiny', b'tiny', b'compressed', b'not this one', b'not this one', b'compressed'],
+            )
+
+    def test_fragments(self) -> None:
+        noise = random.Random(1).randbytes(100 * KIB)
+        for compress in (None, False):
+            websocket, peer, _ = self.make(queued=False)
+            received: list[tuple[int, bytes]] = []
+
+            def read(peer: Peer = peer, received: list[tuple[int, bytes]] = received) -> None:
+                while not received or not received[-1][0] & 0x80:
+                    received.append(peer.receive())
+
+            reader = Worker(read)
+            websocket.send([noise[: 50 * KIB], noise[50 * KIB :], b''], binary=True, compress=compress)
+            reader.outcome()
+            self.assertEqual(received[0][0], 0x42 if compress is None else 0x02)
+            self.assertEqual(self.understood(*received), [noise])
+
+    def test_what_is_left_behind_a_message_is_compressed_behind_it(self) -> None:
+        websocket, peer, driver = self.make(in_loop=False)
+        websocket.send('words of some length')
+        gate = Gate('words ', 'of ', 'some length')
+        worker = Worker(lambda: websocket.send(gate))
+        self.assertTrue(gate.begun.wait(TIMEOUT))
+        driver.loop = True
+        websocket.broadcast(SharedMessage(TextMessage('words of some length')))
+        websocket.send('words of some length')
+        websocket.send(iter(['words of ', 'some length']))
+        websocket.ping('between')
+        gate.open.set()
+        worker.outcome()
+        messages: list[bytes] = []
+        while len(messages) < 5:
+            websocket.flush()
+            first, payload = peer.receive()
+            messages += [] if first == PING else self.understood((first, payload))
+        self.assertEqual(messages, [b'words of some length'] * 5)
+
+    def test_a_message_that_is_dropped_leaves_no_trace_in_the_context(self) -> None:
+        websocket, peer, _ = self.make(slow_consumer='drop')
+        websocket.send('the words')
+        noise = random.Random(1)
+        while not websocket._outbox.blocked or websocket._outbox.size < 65 * KIB:
+            websocket.send(noise.randbytes(16 * KIB), True, compress=False)
+        with logs() as records:
+            websocket.send('new words, which never arrive' * 50_000)
+        self.assertTrue(any('is dropped' in record.getMessage() for record in records))
+        websocket.send('new words, which arrive')
+        frames = self.read(websocket, peer, lambda frame: frame[0] == 0xC1 and len(frame[1]) > 15)
+        self.assertEqual(self.understood(frames[0], frames[-1]), [b'the words', b'new words, which arrive'])
+
+    def test_a_generator_that_raises_before_anything_was_compressed(self) -> None:
+        websocket, peer, _ = self.make()
+
+        def raising() -> Iterator[str]:
+            yield 'one'
+            raise KeyError('mine')
+
+        with self.assertRaises(KeyError):
+            websocket.send(raising())
+        websocket.send('words')
+        self.assertEqual(self.understood(peer.receive()), [b'words'])
+
+    def test_or_after_that(self) -> None:
+        websocket, peer, _ = self.make()
+
+        def raising() -> Iterator[str]:
+            yield 'one'
+            yield 'two'
+            raise KeyError('mine')
+
+        with self.assertRaises(KeyError):
+            websocket.send(raising())
+        self.assertEqual(peer.receive(), (CLOSE, b'\x03\xf3'))
+        self.assertIs(websocket.state, State.CLOSE_SENT)
 
 
 if __name__ == '__main__':

@@ -8,11 +8,14 @@ import sys
 import types
 import unittest
 import weakref
+import zlib
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support_cost import peak_memory
 from support_streams import (
     EURO,
     KEY,
@@ -45,6 +48,7 @@ from ws4py.messaging import (
     PongControlMessage,
     TextMessage,
 )
+from ws4py.permessage_deflate import Deflate, PerMessageDeflate
 from ws4py.streaming import CLOSE_CODES, Stream
 
 try:
@@ -553,6 +557,116 @@ class LargeTest(unittest.TestCase):
             for at in range(0, len(data), size):
                 driver.feed(data[at : at + size])
             self.assertEqual(driver.events, [('text', text)])
+
+
+def deflated(data: bytes, context: Any = None) -> bytes:
+    """*data* as RFC 7692 section 7.2.1 has it, by zlib alone."""
+    compressor = context or zlib.compressobj(9, zlib.DEFLATED, -15)
+    compressed: bytes = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return compressed[:-4]
+
+
+class CompressedTest(unittest.TestCase):
+    """With permessage-deflate agreed on."""
+
+    def events(self, chunks: Iterable[bytes], limits: Limits = DEFAULT_LIMITS, bits: int = 15) -> list[Any]:
+        stream = Stream(limits=limits)
+        stream.codecs = (Deflate(PerMessageDeflate(), 12, False, bits, False),)
+        driver = Driver(stream)
+        for chunk in chunks:
+            driver.feed(chunk)
+        self.stream = stream
+        return driver.events
+
+    def error(self, *parts: Any, limits: Limits = DEFAULT_LIMITS) -> tuple[int, str]:
+        """The error, which is all that comes of *parts*, however they are cut."""
+        data = wire(parts, True)
+        (event,) = self.events([data], limits)
+        for chunks in (byte_by_byte(data), cut(data, [len(data) - 1])) if len(data) < 100_000 else ():
+            self.assertEqual(self.events(chunks, limits), [event])
+        kind, code, reason = event
+        self.assertEqual(kind, 'error')
+        return code, reason.decode()
+
+    def test_the_same_however_it_is_cut(self) -> None:
+        context = zlib.compressobj(9, zlib.DEFLATED, -15)
+        words = 'three words thrée '.encode() * 3
+        whole, again = deflated(words, context), deflated(words, context)
+        data = wire(
+            [
+                Part(0xC1, whole),
+                Part(0x81, b'in clear'),
+                Part(0x42, again[:2]),
+                Part(0x89, b'ping'),
+                Part(0x00),
+                Part(0x80, again[2:]),
+                Part(0x01, b'plain '),
+                Part(0x80, b'fragments'),
+                Part(0xC1, b'\0'),
+                Part(0xC1, deflated('wörd'.encode())),
+                Part(0x88, b'\x03\xe8'),
+            ],
+            True,
+        )
+        expected = [
+            ('text', words),
+            ('text', b'in clear'),
+            ('ping', b'ping'),
+            ('binary', words),
+            ('text', b'plain fragments'),
+            ('text', b''),
+            ('text', 'wörd'.encode()),
+            ('close', 1000, b''),
+        ]
+        for chunks in every_cut(data):
+            self.assertEqual(self.events(chunks), expected)
+
+    def test_reserved_bits_where_they_have_no_meaning(self) -> None:
+        for parts in (
+            [Part(0xA1, b'x')],
+            [Part(0x91, b'x')],
+            [Part(0xE1, b'x')],
+            [Part(0xC8, b'\x03\xe8')],
+            [Part(0xC9)],
+            [Part(0xCA)],
+            [Part(0x41, b'\0'), Part(0xC0, b'\0')],
+            [Part(0x01), Part(0xC0)],
+        ):
+            self.assertEqual(self.error(*parts)[0], 1002)
+
+    def test_what_cannot_be_inflated(self) -> None:
+        for parts in ([Part(0xC1, b'\xff\xff')], [Part(0x41, b'\x00\x01'), Part(0x80, b'\x00\xff')]):
+            code, reason = self.error(*parts)
+            self.assertEqual(code, 1007)
+            self.assertIn('cannot be inflated', reason)
+        self.assertEqual(self.stream.codecs, (), 'the context is let go')
+
+    def test_text_that_is_not_utf8(self) -> None:
+        self.assertEqual(self.error(Part(0xC1, deflated(b'\xff')))[0], 1007)
+        self.assertEqual(self.error(Part(0xC1, deflated(b'\xc3')))[0], 1007)
+        (event,) = self.events([Part(0x41, deflated(b'\xff' + bytes(1000))).wire(True)])
+        self.assertEqual(event[1], 1007, 'not before the message is complete')
+
+    def test_the_limit_holds_for_what_comes_out(self) -> None:
+        limits = Limits(message_size=1000)
+        fits, too_much = deflated(bytes(1000)), deflated(bytes(1001))
+        self.assertEqual(self.events([Part(0xC2, fits).wire(True)], limits), [('binary', bytes(1000))])
+        self.assertEqual(len(self.events([Part(0xC2, fits).wire(True)] * 3, limits)), 3, 'each message for itself')
+        for parts in (
+            [Part(0xC2, too_much)],
+            [Part(0x42, too_much[:3]), Part(0x80, too_much[3:])],
+            [Part(0x42, too_much[:3]), Part(0x89), Part(0x00), Part(0x80, too_much[3:])],
+        ):
+            wanted = [event for event in self.events([wire(parts, True)], limits) if event[0] != 'ping']
+            self.assertEqual([(event[0], event[1]) for event in wanted], [('error', 1009)])
+        self.assertEqual(self.error(Part(0xC2, length=1001, payload=b''), limits=limits)[0], 1009)
+
+    def test_a_bomb_takes_no_more_than_the_limit(self) -> None:
+        bomb = Part(0xC2, deflated(bytes(64 * 1024 * 1024))).wire(True)
+        limits = Limits(message_size=1024 * 1024)
+        (event,) = self.events([bomb], limits)
+        self.assertEqual(event[1], 1009)
+        self.assertLess(peak_memory(lambda: self.events([bomb], limits)), 2 * limits.message_size)
 
 
 class SendingTest(unittest.TestCase):

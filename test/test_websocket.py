@@ -25,6 +25,7 @@ from ws4py import timers
 from ws4py.framing import OPCODE_TEXT
 from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PongControlMessage
+from ws4py.permessage_deflate import Deflate, PerMessageDeflate
 from ws4py.state import State
 from ws4py.websocket import EchoWebSocket, Heartbeat, WebSocket
 
@@ -32,6 +33,15 @@ TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 
 
 class Attributes(Case):
+    def test_extensions_go_to_the_stream_while_there_is_one(self) -> None:
+        websocket, _ = self.pair()
+        codec = Deflate(PerMessageDeflate(), 12, False, 12, False)
+        websocket.use_extensions([codec])
+        self.assertEqual(websocket.stream.codecs, (codec,))
+        websocket.terminate()
+        websocket.use_extensions([])
+        self.assertIsNone(websocket.stream)
+
     def test_as_constructed(self) -> None:
         environ = {'REMOTE_USER': 'me'}
         ours, theirs = socket.socketpair()

@@ -113,10 +113,6 @@ def _known(item: Configured) -> Union[str, Extension]:
     return KNOWN[name].configured(parameters) if name in KNOWN else item
 
 
-def _name(item: Union[str, Extension]) -> str:
-    return item.partition(';')[0].strip() if isinstance(item, str) else item.name
-
-
 def offer(extensions: Iterable[Configured]) -> str:
     """On a client: the value of ``Sec-WebSocket-Extensions``.
 
@@ -139,22 +135,21 @@ def accept(
     The client's order counts: of several offers for one extension the first that can be accepted is. An extension that
     uses a reserved bit which another one has taken is declined.
     """
-    configured = {_name(item): item for item in check(extensions)}
+    configured = _by_name(extensions)
     answers: list[NamedExtension] = []
     codecs: tuple[Codec, ...] = ()
     for name, parameters in offers:
-        item = configured.get(name)
-        if item is None:
-            continue
-        if isinstance(item, str):
-            answers.append((name, []))
-        else:
-            accepted = item.accept(parameters)
-            if accepted is None or accepted[1].reserved & reserved_bits(codecs):
-                continue
-            answers.append((name, accepted[0]))
-            codecs += (accepted[1],)
-        del configured[name]
+        for item in configured.get(name, ()):
+            if isinstance(item, str):
+                answers.append((name, []))
+            else:
+                accepted = item.accept(parameters)
+                if accepted is None or accepted[1].reserved & reserved_bits(codecs):
+                    continue
+                answers.append((name, accepted[0]))
+                codecs += (accepted[1],)
+            del configured[name]
+            break
     return answers, codecs
 
 
@@ -163,20 +158,42 @@ def agree(answers: Iterable[NamedExtension], extensions: Iterable[Configured]) -
 
     :raises HandshakeError: an answer does not go with an offer.
     """
-    offered = {_name(item): item for item in check(extensions)}
+    offered = _by_name(extensions)
     codecs: tuple[Codec, ...] = ()
     for name, parameters in answers:
         if name not in offered:
             raise HandshakeError(
                 f'Sec-WebSocket-Extensions has {show(name)} (expected what was offered, once: {sorted(offered)})'
             )
-        item = offered.pop(name)
-        if not isinstance(item, str):
-            codec = item.complete(parameters)
+        codec = _complete(offered.pop(name), parameters)
+        if codec is not None:
             if codec.reserved & reserved_bits(codecs):
                 raise HandshakeError(f'the extension {name!r} uses a reserved bit that another one uses already')
             codecs += (codec,)
     return codecs
+
+
+def _by_name(extensions: Iterable[Configured]) -> dict[str, list[Union[str, Extension]]]:
+    """What was configured under each name: one extension may be there several times, the best way to have it first."""
+    named: dict[str, list[Union[str, Extension]]] = {}
+    for item in check(extensions):
+        name = item.partition(';')[0].strip() if isinstance(item, str) else item.name
+        named.setdefault(name, []).append(item)
+    return named
+
+
+def _complete(offered: Iterable[Union[str, Extension]], answer: Parameters) -> Optional[Codec]:
+    """The codec of the first of *offered* that the answer goes with; None where it is the application's own."""
+    failure: Optional[HandshakeError] = None
+    for item in offered:
+        if isinstance(item, str):
+            return None
+        try:
+            return item.complete(answer)
+        except HandshakeError as error:
+            failure = failure or error
+    assert failure is not None  # nothing is offered under a name without an item
+    raise failure
 
 
 def reserved_bits(codecs: Iterable[Codec]) -> int:

@@ -8,7 +8,7 @@ serves until its standard input ends, which also comes when its parent dies: no 
     python servers.py asyncio+uvloop+wsaccel --handler matrix.handler:Handler --protocols chat,echo --tls cert.pem key
 
 A name may be followed by variants: ``+wsaccel`` calls ``wsaccel.patch_ws4py()`` first, ``+uvloop`` is another event
-loop for asyncio, ``+pyopenssl`` the other TLS of CherryPy.
+loop for asyncio, ``+pyopenssl`` the other TLS of CherryPy, ``+deflate`` accepts permessage-deflate.
 """
 
 from __future__ import annotations
@@ -56,6 +56,13 @@ class Service:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*self.tls)
         return context
+
+
+def everything_compressed() -> list[Any]:
+    """What ``+deflate`` stands for: permessage-deflate for the shortest message too, and any way to have it."""
+    from ws4py.permessage_deflate import PerMessageDeflate
+
+    return [PerMessageDeflate(threshold=0), PerMessageDeflate(client_no_context_takeover=True, threshold=0)]
 
 
 def announce(port: int, stop: Callable[[], object]) -> None:
@@ -193,8 +200,9 @@ SERVERS: dict[str, tuple[Callable[[Service], None], Optional[str]]] = {
     'asyncio': (serve_asyncio, None),
     'tornado': (serve_tornado, 'tornado'),
 }
+DEFLATE = 'deflate'
 #: Variants, and the module that each needs.
-VARIANTS = {'wsaccel': 'wsaccel', 'uvloop': 'uvloop', 'pyopenssl': 'OpenSSL'}
+VARIANTS = {'wsaccel': 'wsaccel', 'uvloop': 'uvloop', 'pyopenssl': 'OpenSSL', DEFLATE: None}
 
 
 def missing(name: str) -> list[str]:
@@ -230,7 +238,10 @@ def serve(name: str, handler: Any, *, port: int = 0, protocols: Any = None, tls:
     """
     base, *variants = name.split('+')
     accelerate(variants)
-    SERVERS[base][0](Service(handler, port, protocols, tls, frozenset(variants), terms or {}))
+    terms = dict(terms or {})
+    if DEFLATE in variants:
+        terms.setdefault('extensions', everything_compressed())
+    SERVERS[base][0](Service(handler, port, protocols, tls, frozenset(variants), terms))
 
 
 def main() -> None:

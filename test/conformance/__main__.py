@@ -36,7 +36,7 @@ def main() -> int:
         try:
             report = runner.run(
                 name,
-                options.cases or table.CASES,
+                options.cases or table.cases(name),
                 python=options.python,
                 parallel=options.parallel,
                 timeout=options.timeout,
@@ -46,7 +46,7 @@ def main() -> int:
             continue
         print(f'{name}: {len(report.verdicts)} cases in {report.seconds:.1f} s', flush=True)
         reports[name] = report.verdicts
-        lost = [] if options.cases else table.missing(report.verdicts)
+        lost = [] if options.cases else table.missing(name, report.verdicts)
         faults += [f'{name} {line}' for line in lost + table.deviations(report.verdicts)]
 
     if reports:

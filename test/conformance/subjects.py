@@ -19,7 +19,7 @@ import argparse
 import shutil
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,9 +46,13 @@ def drive(url: str, parallel: int, visit: Callable[[str, bool], bytes]) -> None:
 class Echo:
     """What every client under test does with a message: keep it and, if told so, send it back."""
 
+    extensions_offered: Sequence[Any] = ()
     echo = False
     last = b''
     send: Callable[..., None]
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, extensions=Echo.extensions_offered)  # type: ignore[call-arg]
 
     def received_message(self, message: Any) -> None:
         self.last = message.data
@@ -199,6 +203,7 @@ SUBJECTS = (
     *SERVERS,
     *CLIENTS,
     *(f'{name}+wsaccel' for name in (*SERVERS, *CLIENTS)),
+    *(f'{name}+deflate' for name in (*SERVERS, *CLIENTS)),
     *(f'{name}+uvloop' for name in ('asyncio', 'asyncio-client') if name in (*SERVERS, *CLIENTS)),
     *(f'{name}+{PYPY}' for name in ('wsgiref', 'asyncio')),
 )
@@ -223,7 +228,7 @@ def missing(name: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="One program under test by Autobahn's cases.")
-    parser.add_argument('name', help=f'server: {", ".join(SERVERS)}; client: {", ".join(CLIENTS)}; +wsaccel, +uvloop')
+    parser.add_argument('name', help=f'server: {", ".join(SERVERS)}; client: {", ".join(CLIENTS)}; +wsaccel, …')
     parser.add_argument('--port', type=int, default=0, help='server: port to listen on (default: any free one)')
     parser.add_argument('--url', default='ws://127.0.0.1:9001', help='client: fuzzing server (default: %(default)s)')
     parser.add_argument('--parallel', type=int, default=1, help='client: cases at a time (default: %(default)s)')
@@ -236,6 +241,8 @@ def main() -> None:
             servers.serve(options.name, EchoWebSocket, port=options.port)
         elif name in CLIENTS:
             servers.accelerate(variants)
+            if servers.DEFLATE in variants:
+                Echo.extensions_offered = servers.everything_compressed()
             CLIENTS[name](options.url, options.parallel)
         else:
             sys.exit(f'{options.name}: this version of ws4py has no such backend')
