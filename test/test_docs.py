@@ -34,10 +34,23 @@ class Documentation(unittest.TestCase):
         if missing:
             self.skipTest('; '.join(missing))
 
+    def test_every_attack_has_a_promise(self) -> None:
+        page = (DOCS / 'threats.rst').read_text('utf-8')
+        numbers = re.findall(r'^   \* - (\d+)\n     - .+\n(?:       .+\n)*     - .+\n', page, re.MULTILINE)
+        self.assertEqual(sorted(map(int, numbers)), list(range(1, 52)))
+
+    def test_every_limit_that_the_documentation_names_is_one(self) -> None:
+        names = {field.name for field in dataclasses.fields(DEFAULT_LIMITS)}
+        for page in DOCS.glob('*.rst'):
+            for name in re.findall(r'Limits\.(\w+)', page.read_text('utf-8')):
+                with self.subTest(page=page.name, limit=name):
+                    self.assertIn(name, names)
+
     def test_links_of_the_readme_to_files_lead_somewhere(self) -> None:
-        links = re.findall(r'\]\((?!https?:)([^)#]+)\)', (ROOT / 'README.md').read_text('utf-8'))
-        self.assertTrue(links)
-        self.assertEqual([link for link in links if not (ROOT / link).exists()], [])
+        for page in ('README.md', 'SECURITY.md'):
+            links = re.findall(r'\]\((?!https?:)([^)#]+)\)', (ROOT / page).read_text('utf-8'))
+            self.assertTrue(links, page)
+            self.assertEqual([link for link in links if not (ROOT / link).exists()], [], page)
 
     def test_every_target_of_the_makefile_is_explained(self) -> None:
         makefile = (ROOT / 'Makefile').read_text('utf-8')

@@ -99,7 +99,7 @@ class Distributions(unittest.TestCase):
                 name = path.relative_to(ROOT).as_posix()
                 if path.is_file() and '__pycache__' not in name and '_build/' not in name and '/.' not in name:
                     self.assertIn(name, self.sdist)
-        self.assertLessEqual({'CHANGELOG.md', 'LICENSE', 'Makefile', 'README.md', '.ci/run'}, self.sdist)
+        self.assertLessEqual({'CHANGELOG.md', 'LICENSE', 'Makefile', 'README.md', 'SECURITY.md', '.ci/run'}, self.sdist)
 
 
 class Version(unittest.TestCase):
