@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any, Optional, Union
 
+from ws4py.auth import basic_auth
 from ws4py.exc import HTTPError
 from ws4py.handshake import Accepted, Refused, environ_of, refuse, request_from_environ, respond
 from ws4py.http11 import Request, Response, head_reader
 from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.policy import Policy
 
 from . import plain
 from .choices import Choices, every_way
@@ -18,6 +20,8 @@ LIMITS = (DEFAULT_LIMITS, Limits(head_size=400, headers=8, line_size=60), Limits
 PROTOCOLS = ('chat', 'superchat', 'v1.json')
 EXTENSIONS = ('x-own', 'permessage-deflate', 'x-other; mode=fast')  # the others are the application's own
 ORIGINS: tuple[Optional[list[str]], ...] = (None, [], ['https://example.com', 'HTTP://localhost:9000'])
+TRUSTED = ['192.0.2.0/24', '2001:db8::/32']
+USERS = {'ann': 'secret', 'bob': ''}
 ANSWERED = {400, 403, 405, 414, 426, 431, 505}  # what a refusal's status may be
 
 
@@ -27,7 +31,7 @@ def check(data: bytes) -> None:
     spoken = choices.some(PROTOCOLS)
     known = choices.some(EXTENSIONS)
     origins = choices.pick(ORIGINS)
-    secure = choices.pick((False, True))
+    secure, last = choices.pick(((False, False), (True, False), (False, True), (True, True)))
     places = choices.places()
     received = choices.rest()
     bounds = plain.Bounds(limits.head_size, limits.headers, limits.line_size)
@@ -47,7 +51,8 @@ def check(data: bytes) -> None:
     head = expected[0]
     by_any_server(head)
 
-    decision = plain.decide(head, bounds, spoken, origins)
+    select = take_last if last else None
+    decision = plain.decide(head, bounds, spoken, origins, last=last)
     try:
         request = Request.parse(head, limits)
     except HTTPError as error:
@@ -55,19 +60,51 @@ def check(data: bytes) -> None:
         refused(refuse(error.status, error.msg))
         return
     there_and_back(request, limits)
-    answered(respond(request, spoken, known, origins=origins), decision, known)
+    answered(respond(request, spoken, known, origins=origins, select_subprotocol=select), decision, known)
+    who(request, plain.fields_of(head[:-4].decode('latin-1').split('\r\n')[1:], bounds, tolerant=False)[0], secure)
 
     # The same by way of WSGI: what a server that is none puts into an environ, and what it says there.
     environ = environ_of(request, secure=secure, client=('192.0.2.1', 1))
     assert all(isinstance(value, str) for value in environ.values()), environ
     by_environ = request_from_environ(environ)
-    decision = plain.decide(head, bounds, spoken, origins, joined=True)
-    answered(respond(by_environ, spoken, known, origins=origins), decision, known)
+    decision = plain.decide(head, bounds, spoken, origins, joined=True, last=last)
+    answered(respond(by_environ, spoken, known, origins=origins, select_subprotocol=select), decision, known)
     again = environ_of(by_environ, secure=secure, client=('192.0.2.1', 1))
     for name in ('CONTENT_TYPE', 'CONTENT_LENGTH'):  # the one is no part of a handshake, the other may be empty
         environ.pop(name, None)
         again.pop(name, None)
     assert again == environ, (again, environ)
+
+
+def take_last(request: Request, offered: list[str]) -> Optional[str]:
+    """What an application selects."""
+    return offered[-1] if offered else None
+
+
+def who(request: Request, fields: list[plain.Field], secure: bool) -> None:
+    """What a request says of who has sent it, to somebody who believes a proxy and knows two users."""
+    policy = Policy(trusted_proxies=TRUSTED)
+    stranger = dataclasses.replace(request, peer_address=('198.51.100.7', 1), secure=secure)
+    assert policy.resolve(stranger) is stranger  # anybody may write anything there
+    proxy = dataclasses.replace(request, peer_address=('192.0.2.1', 1), secure=secure)
+    seen = policy.resolve(proxy)
+    client = plain.client_of(fields, TRUSTED)
+    assert seen.peer_address == (client or proxy.peer_address), (seen, client)
+    assert seen.environ.get('ws4py.peer_address') == client, (seen, client)
+    scheme = (plain.elements(fields, 'x-forwarded-proto') or [''])[-1].lower()
+    told = {'https': True, 'wss': True, 'http': False, 'ws': False}.get(scheme, secure)
+    assert seen.secure is told, (seen, scheme)
+
+    local = dataclasses.replace(request, peer_address='', secure=secure)
+    assert policy.resolve(local) is local
+    assert Policy(trusted_proxies=[*TRUSTED, 'unix']).resolve(local).peer_address == (client or '')
+
+    refusal = Policy(process_request=basic_auth(USERS)).ask(proxy, awaited=False)
+    found = plain.credentials(fields)
+    if found is not None and USERS.get(found[0]) == found[1]:
+        assert refusal is None and proxy.environ['REMOTE_USER'] == found[0], (refusal, found)
+    else:
+        assert refusal.status == 401 and 'REMOTE_USER' not in proxy.environ, (refusal, found)
 
 
 def read(chunks: Iterable[bytes], limits: Limits) -> Union[tuple[bytes, bytes], int, None]:

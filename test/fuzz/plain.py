@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import NamedTuple, Optional
+import ipaddress
+from typing import Any, NamedTuple, Optional
 
 LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 DIGITS = '0123456789'
@@ -95,10 +96,16 @@ class Decision(NamedTuple):
 
 
 def decide(
-    head: bytes, bounds: Bounds, protocols: list[str], origins: Optional[list[str]], joined: bool = False
+    head: bytes,
+    bounds: Bounds,
+    protocols: list[str],
+    origins: Optional[list[str]],
+    joined: bool = False,
+    last: bool = False,
 ) -> Decision:
     """What a server does about a request. It may have any extensions.
 
+    :param last: the application selects the last subprotocol that is offered.
     :param joined: it comes by a WSGI environ, where the values of headers that come twice are joined by commas.
     """
     if head[-4:] != b'\r\n\r\n':
@@ -159,7 +166,7 @@ def decide(
         elif origin[0].lower() not in [allowed.lower() for allowed in origins]:
             wrong.add(403)
     offered = elements(fields, 'sec-websocket-protocol')
-    chosen = [name for name in offered if name in protocols]
+    chosen = offered[-1:] if last else [name for name in offered if name in protocols]
     if not all(map(is_token, offered)) or (offered and protocols and not chosen):
         wrong.add(400)
     extensions = extensions_of(values(fields, 'sec-websocket-extensions'))
@@ -169,6 +176,51 @@ def decide(
         return Decision(wrong)
     names = tuple(dict.fromkeys(name for name, rest in extensions if name != DEFLATE or deflate_terms(rest)))
     return Decision(wrong, chosen[0] if chosen else None, accept_of(keys[0]), names)
+
+
+def client_of(fields: list[Field], trusted: list[str]) -> Optional[tuple[str, int]]:
+    """The client that a trusted proxy has passed on a request for: the last in X-Forwarded-For that is none of them."""
+    client = None
+    for entry in reversed(elements(fields, 'x-forwarded-for')):
+        host, port = entry, ''
+        if entry[:1] == '[' and ']' in entry:
+            host, _, rest = entry[1:].partition(']')
+            if rest and rest[0] != ':':
+                break
+            port = rest[1:] if rest else '0'
+        elif entry.count(':') == 1:
+            host, _, port = entry.partition(':')
+        else:
+            port = '0'
+        try:
+            address: Any = ipaddress.ip_address(host)
+        except ValueError:
+            break
+        if not 1 <= len(port) <= 5 or not set(port) <= set(DIGITS):
+            break
+        address = getattr(address, 'ipv4_mapped', None) or address
+        client = str(address), int(port)
+        if not any(address in ipaddress.ip_network(network) for network in trusted):
+            break
+    return client
+
+
+def credentials(fields: list[Field]) -> Optional[tuple[str, str]]:
+    """Who a client says that it is (RFC 7617 section 2)."""
+    lines = values(fields, 'authorization')
+    if len(lines) != 1 or lines[0][:6].lower() != 'basic ':
+        return None
+    encoded = lines[0][6:].lstrip(' ')
+    padding = len(encoded) - len(encoded.rstrip('='))
+    if padding > 2 or len(encoded) % 4 or not set(encoded.rstrip('=')) <= BASE64 or padding == len(encoded):
+        return None
+    try:
+        name, colon, password = base64.b64decode(encoded).decode('utf-8').partition(':')
+    except UnicodeDecodeError:
+        return None
+    if not colon or any(ord(character) < 32 or 127 <= ord(character) < 160 for character in name + password):
+        return None
+    return name, password
 
 
 def is_key(text: str) -> bool:

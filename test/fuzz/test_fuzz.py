@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ws4py import framing, handshake, permessage_deflate, streaming
+from ws4py import auth, framing, handshake, permessage_deflate, policy, streaming
 from ws4py.http11 import split_list
 
 from . import corpus, differences, differential, engine, reach
@@ -123,6 +123,9 @@ class Teeth(unittest.TestCase):
         self.noticed('head', mock.patch.object(handshake, '_elements', lambda headers, name: headers[name].lower()))
         self.noticed('head', mock.patch('ws4py.http11._NOT_IN_VALUE', re.compile('\n')))
         self.noticed('head', mock.patch.object(handshake, '_EXPLAINED', {}))
+        self.noticed('head', mock.patch.object(policy, '_NODE', re.compile('(?:()(.+))(x)?')))
+        self.noticed('head', mock.patch.object(policy.Policy, '_trusts', lambda self, peer: True))
+        self.noticed('head', mock.patch.object(auth.hmac, 'compare_digest', lambda one, other: True))
 
     def test_extensions(self) -> None:
         deflate = permessage_deflate

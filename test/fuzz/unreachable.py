@@ -29,6 +29,8 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'{show(self.target)} is not a request target (expected visible ASCII characters)')": _PARSED,
         'http11: _parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
         "431, f'headers of {len(rest)} bytes, {limits.head_size} are allowed')": 'the reader has stopped before',
+        'handshake: _select_protocols: if name is not None and name not in offered: -> raise ValueError('
+        "f'select_subprotocol gave {name!r} (expected one of {offered}, or None)')": _TYPES,
     },
     'extensions': {
         'extensions: agree: if codec.reserved & reserved_bits(codecs): -> raise HandshakeError('
@@ -61,9 +63,9 @@ UNREACHABLE: dict[str, dict[str, str]] = {
     'response': {
         'http11: _parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
         "431, f'headers of {len(rest)} bytes, {limits.head_size} are allowed')": 'the reader has stopped before',
-        'http11: Response.build: if not _STATUS.fullmatch(str(self.status)): -> '
+        'http11: Response.complete: if not _STATUS.fullmatch(str(self.status)): -> '
         "raise ValueError(f'{self.status!r} is not a status (expected 100 to 999)')": _PARSED,
-        'http11: Response.build: if _NOT_IN_VALUE.search(self.phrase): -> raise ValueError('
+        'http11: Response.complete: if _NOT_IN_VALUE.search(self.phrase): -> raise ValueError('
         "f'{show(self.phrase)} is not a reason phrase (expected printable characters)')": _PARSED,
     },
     'inflate': {
