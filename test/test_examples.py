@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import re
 import signal
@@ -81,6 +82,10 @@ cherrypy.engine.subscribe('start', on_a_free_port, priority=0)
 cherrypy.engine.subscribe('start', lambda: print(cherrypy.server.bound_addr[1], flush=True), priority=100)
 runpy.run_path(sys.argv[0], run_name='__main__')
 """
+
+
+def basic(text: str) -> str:
+    return 'Basic ' + base64.b64encode(text.encode()).decode()
 
 
 class Collector(WebSocketClient):
@@ -292,6 +297,35 @@ class Examples(unittest.TestCase):
         client.send('bye')  # after which the handler closes
         client.run_forever()
         self.assertEqual((client.heard, client.end), (['HELLO'], (1000, b'bye')))
+        errors = self.stop(server)
+        self.assertEqual((server.returncode, errors), (0, ''))
+
+    def test_names_and_passwords(self) -> None:
+        _, url = self.start_server('auth_wsgiref_server.py')
+        for headers in ([], [('Authorization', basic('ann:battery staple'))]):
+            with self.assertRaisesRegex(HandshakeError, '401'):
+                Collector(url, headers=headers).connect()
+        client = Collector(url, headers=[('Authorization', basic('ann:correct horse'))])
+        client.connect()
+        client.send('hi')
+        client.run_forever()
+        self.assertEqual(client.heard, ['hello ann', 'hi'])
+
+    def test_a_policy_on_asyncio(self) -> None:
+        """Our address is that of its proxy."""
+        server, url = self.start_server('policy_asyncio_server.py', program=ASYNCIO_ON_A_FREE_PORT)
+        with urllib.request.urlopen(f'http{url[2:]}health', timeout=TIMEOUT) as answer:
+            self.assertEqual((answer.status, answer.read()), (200, b'ok\n'))
+        for name, value in (('Origin', 'https://evil.example.com'), ('X-Forwarded-For', '192.0.2.66')):
+            with self.assertRaisesRegex(HandshakeError, '403'):
+                Collector(url, headers=[(name, value)]).connect()
+        headers = [('Origin', 'https://chat.example.com'), ('X-Forwarded-For', '192.0.2.1, 10.1.1.1')]
+        headers += [('X-Forwarded-Proto', 'https'), ('Sec-WebSocket-Protocol', 'chat.v1, chat.v3, chat.v2')]
+        client = Collector(url, headers=headers)
+        client.connect()
+        client.send('hi')
+        client.run_forever()
+        self.assertEqual(client.heard, ["192.0.2.1 by https, ['chat.v3']", 'hi'])
         errors = self.stop(server)
         self.assertEqual((server.returncode, errors), (0, ''))
 
