@@ -1,6 +1,12 @@
 """How Sphinx builds these pages: ``make docs``."""
 
+import builtins
+import typing
+
 import ws4py
+
+# Only type checkers import it, and Python 3.11 is the first to have it: autodoc has to resolve annotations with it.
+builtins.Unpack = getattr(typing, 'Unpack', typing.Optional)
 
 project = 'ws4py'
 copyright = '2026, ws4py developers'

@@ -1211,6 +1211,30 @@ class Servers(ServerCase):
                 peer.write(close_frame(masked=True))
                 await peer.read_all()
 
+    @unittest.skipUnless(hasattr(socket, 'AF_UNIX'), 'there are no Unix sockets here')
+    async def test_a_proxy_on_a_unix_socket(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'server.sock')
+            limits = Limits(connections_per_peer=1)
+            async with serve(self.handler, path=path, trusted_proxies=['unix'], limits=limits):
+                peers = []
+                for address, status in (('192.0.2.1', b'101'), ('192.0.2.1', b'429'), ('192.0.2.2', b'101')):
+                    peer = Peer(*await asyncio.open_unix_connection(path))
+                    peers.append(peer)
+                    self.addAsyncCleanup(self._hang_up, peer)
+                    peer.write(upgrade_request(f'X-Forwarded-For: {address}', 'X-Forwarded-Proto: https'))
+                    self.assertEqual((await peer.head())[9:12], status)
+                first, second = self.handler.made
+                self.assertEqual((first.peer_address, second.peer_address), (('192.0.2.1', 0), ('192.0.2.2', 0)))
+                self.assertEqual(first.environ['wsgi.url_scheme'], 'https')
+                for peer in (peers[0], peers[2]):
+                    peer.write(close_frame(masked=True))
+                    await peer.read_all()
+
+    async def test_a_mistake_in_the_terms_is_told_at_once(self) -> None:
+        self.assertRaises(TypeError, serve, self.handler, origins='https://example.com')
+        self.assertRaises(ValueError, serve, self.handler, trusted_proxies=['localhost'])
+
     async def test_options_of_create_server(self) -> None:
         sock = socket.create_server(('127.0.0.1', 0))
         async with serve(self.handler, sock=sock, backlog=5) as server:

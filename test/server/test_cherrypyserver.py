@@ -42,6 +42,7 @@ from cherrypy.process.wspbus import Bus
 from ws4py import blocking
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.framing import OPCODE_BINARY
+from ws4py.http11 import Headers, Request, Response
 from ws4py.limits import Limits
 from ws4py.manager import WebSocketManager
 from ws4py.server import cherrypyserver
@@ -208,9 +209,15 @@ def configuration() -> dict[str, dict[str, Any]]:
         given = {'on': True, 'handler_cls': handler, **arguments}
         return {f'tools.websocket.{name}': value for name, value in given.items()}
 
-    paths = {f'/{name}': tool() for name in vars(Root) if name not in ('index', 'decorated')}
+    counted = tool(limits=Limits(connections=1000))
+    paths = {f'/{name}': counted for name in vars(Root) if name not in ('index', 'decorated')}
+
+    def bake(request: Request) -> Response:
+        return Response(200, headers=Headers([('Set-Cookie', 'a=1'), ('Set-Cookie', 'b=2')]), body=b'baked')
+
     return {
         **paths,
+        '/ws/cookies': {**tool(process_request=bake), 'tools.sessions.on': True},
         '/ws/greeter': tool(Greeter),
         '/ws/talker': tool(
             Talker,
@@ -409,6 +416,15 @@ class Handshake(Case):
         status, _, body = self.ask(b'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
         self.assertEqual((status, body), ('HTTP/1.1 200 OK', b'a page'))
 
+    def test_an_answer_with_cookies_beside_those_of_another_tool(self) -> None:
+        sock = self.connect()
+        sock.sendall(upgrade_request(target='/ws/cookies'))
+        head = read_all(sock).decode()
+        self.assertTrue(head.startswith('HTTP/1.1 200 OK\r\n'), head)
+        self.assertTrue(head.endswith('\r\n\r\nbaked'), head)
+        cookies = re.findall(r'(?im)^set-cookie: ([^=]*)', head)
+        self.assertEqual(sorted(cookies), ['a', 'b', 'session_id'])
+
     def test_origins(self) -> None:
         for origin in ([], ['Origin: https://example.com']):
             self.end(self.open('/ws/origins', *origin)[1])
@@ -553,10 +569,12 @@ class Pages(Case):
                 self.assertEqual(headers['connection'], 'close')
                 self.assertNotIn('sec-websocket-accept', headers)
                 self.ends(self.made[-1])
+                wait_for(lambda: not len(cherrypy.tools.websocket.admission))
 
     def test_a_close_before_it_was_open(self) -> None:
         self.assertEqual(self.ask(upgrade_request(target='/closes')), ('', {}, b''))
         self.ends(self.made[0])
+        wait_for(lambda: not len(cherrypy.tools.websocket.admission))
 
     def test_the_client_goes_before_the_response(self) -> None:
         peer = Peer(self.connect())
@@ -568,6 +586,7 @@ class Pages(Case):
         wait_for(lambda: blocking.wait(connection, write=False, timeout=0))
         Root.release.set()
         self.ends(self.made[0])
+        wait_for(lambda: not len(cherrypy.tools.websocket.admission))
 
     def test_a_constructor_that_refuses(self) -> None:
         status, _, body = self.ask(upgrade_request(target='/ws/unwanted'))

@@ -37,6 +37,7 @@ except ImportError:  # a test extra
 from ws4py import async_websocket
 from ws4py.exc import StreamClosed
 from ws4py.framing import OPCODE_BINARY, OPCODE_TEXT
+from ws4py.http11 import Request, Response
 from ws4py.limits import Limits
 from ws4py.messaging import TextMessage
 from ws4py.server import tornadoserver
@@ -349,6 +350,30 @@ class Subclasses(ServerCase):
         self.serve(Broken)
         with self.assertLogs('tornado', 'ERROR'):
             await self.assert_serving()
+
+    async def test_a_client_that_goes_while_the_application_is_asked(self) -> None:
+        asked: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+        async def process_request(request: Request) -> Optional[Response]:
+            if request.headers.get('X-Slow'):
+                gone = asyncio.Event()
+                asked.put_nowait(gone)
+                await gone.wait()
+            return Response(403) if request.target == '/ws/no' else None
+
+        self.serve(process_request=process_request, limits=Limits(connections=1))
+        for path in ('/ws', '/ws/no'):
+            client = await self.dial(upgrade_request('X-Slow: yes', target=path))
+            gone = await asked.get()
+            client.reset()
+            await until(self.stream_is_closed)
+            gone.set()
+            await until(lambda: not self.server._connections)  # the request is through
+            await until(lambda: not len(tornadoserver._admissions.get(self.application, ())))
+            await self.assert_serving()
+
+    def stream_is_closed(self) -> bool:
+        return all(connection.stream.closed() for connection in self.server._connections)
 
     async def test_make_websocket_knows_the_request(self) -> None:
         class Rooms(WebSocketHandler):

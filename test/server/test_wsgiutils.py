@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import unittest
 from typing import Any
 from unittest.mock import MagicMock
 
+from ws4py.exc import HTTPError
+from ws4py.http11 import Response
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.server.wsgiutils import WebSocketWSGIApplication
+from ws4py.state import State
 from ws4py.websocket import EchoWebSocket, WebSocket
 
 
@@ -142,6 +146,47 @@ class WebSocketWSGIApplicationTest(unittest.TestCase):
         with self.assertRaises(LookupError):
             self.call(WebSocketWSGIApplication(handler_cls=handler_cls))
         self.assertEqual(self.started, [])
+
+    def test_the_client_behind_a_proxy(self) -> None:
+        self.environ |= {'REMOTE_ADDR': '10.0.0.1', 'REMOTE_PORT': '7', 'wsgi.url_scheme': 'http'}
+        self.environ |= {'HTTP_X_FORWARDED_FOR': '192.0.2.1', 'HTTP_X_FORWARDED_PROTO': 'https'}
+        for proxy, address, scheme in (('10.0.0.2', '10.0.0.1', 'http'), ('10.0.0.1', '192.0.2.1', 'https')):
+            self.call(WebSocketWSGIApplication(trusted_proxies=[proxy]))
+            environ = self.environ.pop('ws4py.websocket').environ
+            self.assertEqual((environ['REMOTE_ADDR'], environ['wsgi.url_scheme']), (address, scheme))
+
+    def test_a_page_without_its_body_for_head(self) -> None:
+        app = WebSocketWSGIApplication(process_request=lambda request: Response(200, body=b'a page'))
+        self.assertEqual(self.call(app), [b'a page'])
+        self.environ['REQUEST_METHOD'] = 'HEAD'
+        self.assertEqual(self.call(app), [])
+        self.assertEqual(self.started[0], self.started[1])
+
+    def test_a_handler_that_refuses(self) -> None:
+        def handler_cls(*args: Any) -> WebSocket:
+            raise HTTPError(403, 'no room')
+
+        self.assertEqual(
+            self.refused(WebSocketWSGIApplication(handler_cls=handler_cls), '403 Forbidden')[1], 'no room\n'
+        )
+
+    def test_a_websocket_that_a_server_forgets_is_counted_no_more(self) -> None:
+        app = WebSocketWSGIApplication(limits=Limits(connections=1))
+        self.call(app)
+        self.assertEqual(self.environ.pop('ws4py.websocket').state, State.OPEN)
+        gc.collect()
+        self.call(app)
+        self.refused_when_full(app)
+
+    def refused_when_full(self, app: WebSocketWSGIApplication) -> None:
+        kept = self.environ.pop('ws4py.websocket')
+        self.assertIn('all of the 1', self.refused(app, '503 Service Unavailable')[1])
+        kept.terminate()
+        self.assertEqual(len(app.admission), 0)
+
+    def test_heartbeats(self) -> None:
+        self.call(WebSocketWSGIApplication(heartbeat_freq=7.0))
+        self.assertEqual(self.environ['ws4py.websocket'].heartbeat_freq, 7.0)
 
     def test_a_server_that_keeps_its_sockets(self) -> None:
         del self.environ['ws4py.socket']
