@@ -211,6 +211,15 @@ class DeflateTest(unittest.TestCase):
             pieces = [wire[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(wire)])]
             self.assertEqual(decoded(receiver, *pieces), b''.join(parts))
 
+    def test_an_empty_message_without_a_block_does_not_spoil_the_next(self) -> None:
+        """Zlib flushes nothing where nothing has come since it flushed last, and not everybody puts a block there."""
+        compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+        receiver = codec()
+        for text in (b'', b'some words', b'', b'', b'some words again'):
+            flushed = compressor.compress(text) + compressor.flush(zlib.Z_SYNC_FLUSH)
+            self.assertEqual(decoded(receiver, flushed[:-4]), text)
+        self.assertEqual(decoded(codec(), b''), b'')
+
     def test_empty_messages_in_a_row(self) -> None:
         for alone in (False, True):
             sender, receiver = pair(PerMessageDeflate(alone))
