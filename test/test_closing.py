@@ -250,7 +250,7 @@ class Closing(Case):
     def test_a_full_socket_that_nobody_writes_to(self) -> None:
         websocket, _ = self.pair()
         Peer(websocket.sock).fill()
-        self.assertFalse(websocket.try_ping())
+        self.assertFalse(websocket.try_ping(b''))
         self.assertFalse(websocket.try_heartbeat())
 
     def test_an_idle_peer_is_closed_in_the_orderly_way(self) -> None:
@@ -264,12 +264,12 @@ class Closing(Case):
         websocket, peer = self.pair()
         websocket.close(4000)
         websocket.try_close(1001, 'idle')
-        self.assertFalse(websocket.try_ping())
+        self.assertFalse(websocket.try_ping(b''))
         peer.close(4000)
         self.assertFalse(websocket.once())
         websocket.terminate()
         self.assertEqual(websocket.named('closed'), [('closed', 4000, b'')])
-        self.assertFalse(websocket.try_ping())
+        self.assertFalse(websocket.try_ping(b''))
 
     def test_a_driver_is_asked_to_drop_it(self) -> None:
         websocket, peer = self.pair()

@@ -9,7 +9,7 @@ from unittest import mock
 
 from helpers import TIMEOUT, wait_for
 
-from ws4py.keepalive import HEARTBEAT, Heartbeat, Keepalive
+from ws4py.keepalive import HEARTBEAT, PINGS, Heartbeat, Keepalive
 from ws4py.limits import Limits
 from ws4py.messaging import PongControlMessage
 from ws4py.timers import Timers
@@ -22,14 +22,18 @@ class Connection:
         self.limits = Limits(**limits)
         self.asked: list[tuple[Any, ...]] = []
         self.pings_go_out = True
+        self.payloads: list[bytes] = []
+        self.latency: Optional[float] = None
         self.crowded = False
 
     def try_heartbeat(self) -> bool:
         self.asked.append(('heartbeat',))
         return True
 
-    def try_ping(self) -> bool:
+    def try_ping(self, payload: bytes) -> bool:
         self.asked.append(('ping', self.pings_go_out))
+        if self.pings_go_out:
+            self.payloads.append(payload)
         return self.pings_go_out
 
     def try_close(self, code: int, reason: str) -> None:
@@ -75,6 +79,38 @@ class OnAClock(unittest.TestCase):
         self.go(10)
         self.assertEqual(len(connection.asked), 3)
         self.assertIsNone(self.timers.run_due())
+
+    def test_latency(self) -> None:
+        connection, keepalive = self.keep(ping_interval=5)
+        self.go(5)
+        keepalive.pong(HEARTBEAT)
+        keepalive.pong(b'')
+        self.assertIsNone(connection.latency, 'nobody answered')
+        self.now += 0.25
+        keepalive.pong(connection.payloads[0])
+        self.assertEqual(connection.latency, 0.25)
+        self.now += 1
+        keepalive.pong(connection.payloads[0])
+        self.assertEqual(connection.latency, 0.25, 'that was no answer')
+
+    def test_one_answer_for_several_pings(self) -> None:
+        connection, keepalive = self.keep(ping_interval=5, ping_timeout=None)
+        self.go(15)
+        self.assertEqual(len(set(connection.payloads)), 3)
+        keepalive.pong(connection.payloads[1])
+        self.assertEqual(connection.latency, 5)
+        keepalive.pong(connection.payloads[0])
+        self.assertEqual(connection.latency, 5, 'it was answered with the second one')
+        keepalive.pong(connection.payloads[2])
+        self.assertEqual(connection.latency, 0)
+
+    def test_of_pings_without_an_answer_only_some_are_remembered(self) -> None:
+        connection, keepalive = self.keep(ping_interval=1, ping_timeout=None)
+        self.go(PINGS + 1)
+        keepalive.pong(connection.payloads[0])
+        self.assertIsNone(connection.latency)
+        keepalive.pong(connection.payloads[1])
+        self.assertEqual(connection.latency, PINGS - 1)
 
     def test_a_peer_that_answers_pings_is_left_alone(self) -> None:
         connection, keepalive = self.keep(ping_interval=5, ping_timeout=3)

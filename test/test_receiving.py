@@ -16,6 +16,7 @@ from helpers import (
     RecordingDriver,
     close_frame,
     frame,
+    limited,
     logs,
     needs_certificates,
     running,
@@ -59,6 +60,30 @@ class Case(unittest.TestCase):
 
 
 class Once(Case):
+    def test_a_pong_tells_the_latency(self) -> None:
+        websocket, peer = self.pair(limited(ping_interval=5))
+        driver = RecordingDriver()
+        websocket.attach(driver, True)
+        driver.timers[0][1]()
+        _, payload = peer.receive()
+        for data, known in ((b'unasked', False), (payload, True)):
+            peer.pong(data)
+            self.assertTrue(websocket.once())
+            self.assertIs(websocket.latency is not None, known)
+        self.assertEqual(websocket.calls, [('pong', b'unasked'), ('pong', payload)])
+
+    def test_a_ping_is_answered_before_the_application_hears_of_it(self) -> None:
+        class Pinged(Recorder):
+            def pinged(self, ping: Any) -> None:
+                self.calls.append(('ping', ping.data))
+                self.send('behind the pong')
+
+        websocket, peer = self.pair(Pinged)
+        peer.ping(b'one')
+        self.assertTrue(websocket.once())
+        self.assertEqual([peer.receive() for _ in range(2)], [(PONG, b'one'), (0x81, b'behind the pong')])
+        self.assertEqual(websocket.calls, [('ping', b'one')])
+
     def test_messages_in_order(self) -> None:
         websocket, peer = self.pair()
         peer.text('é')
@@ -318,6 +343,7 @@ class Hooks(Case):
         self.check('opened', lambda peer: None)
         self.check('received_message', lambda peer: peer.text('x'))
         self.check('ponged', lambda peer: peer.pong(b'x'))
+        self.check('pinged', lambda peer: (peer.ping(b'x'), peer.receive()))
         self.check('closed', lambda peer: (peer.close(), peer.receive()), goes_on=False)
 
     def test_that_of_a_broken_connection(self) -> None:
@@ -411,7 +437,7 @@ class Coroutines(Case):
         peer.text('two')
         peer.pong(b'three')
         peer.ping(b'four')
-        while not websocket.pending_calls or len(websocket.pending_calls) < 2:
+        while not websocket.pending_calls or len(websocket.pending_calls) < 3:
             self.assertTrue(websocket.once())
         self.assertEqual(peer.receive(), (PONG, b'four'))  # nobody waits for an answer to a ping
         ((coroutine, done),) = driver.coroutines
@@ -420,7 +446,7 @@ class Coroutines(Case):
             coroutine.send(None)
         self.assertEqual(websocket.calls, [('awaited', b'one')])
         calls, websocket.pending_calls = websocket.pending_calls, None
-        self.assertEqual([hook.__name__ for hook, _ in calls], ['received_message', 'ponged'])
+        self.assertEqual([hook.__name__ for hook, _ in calls], ['received_message', 'ponged', 'pinged'])
 
     def test_a_close_is_answered_after_what_came_before_it(self) -> None:
         ours, theirs = socket.socketpair()

@@ -159,7 +159,7 @@ class Timeouts(Case):
         with running(limited(ping_interval=0.02, ping_timeout=0.05)) as (websocket, peer):
             self.assertTrue(websocket.over.wait(TIMEOUT))
             frames = peer.receive_all()
-        self.assertEqual(frames[0], (PING, b''))
+        self.assertEqual((frames[0][0], len(frames[0][1])), (PING, 8))
         self.assertEqual((frames[-1][0], frames[-1][1][:2]), (CLOSE, b'\x03\xf3'))
         self.assertEqual(websocket.named('closed'), [('closed', 1011, 'no answer to a ping within 0.05 s')])
 
@@ -199,7 +199,13 @@ class Driven(Case):
         self.assertEqual(sorted(delay for delay, _ in driver.timers), [2, 5])
         for _, callback in sorted(driver.timers, key=lambda timer: timer[0]):
             callback()
-        self.assertEqual([peer.receive() for _ in range(2)], [(PONG, b'beep'), (PING, b'')])
+        self.assertEqual(peer.receive(), (PONG, b'beep'))
+        first, payload = peer.receive()
+        self.assertEqual((first, len(payload)), (PING, 8))
+        self.assertIsNone(websocket.latency)
+        peer.pong(payload)
+        websocket.once()
+        self.assertGreater(websocket.latency, 0)
         websocket.close()
         self.assertIn(3, [delay for delay, _ in driver.timers])
         next(callback for delay, callback in driver.timers if delay == 3)()

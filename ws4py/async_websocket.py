@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from ws4py import closecode, websocket
 from ws4py.asyncdriving import Backlog
 from ws4py.exc import StreamClosed
-from ws4py.messaging import BinaryMessage, Message, Payload, PongControlMessage, TextMessage
+from ws4py.messaging import BinaryMessage, Message, Payload, PingControlMessage, PongControlMessage, TextMessage
 from ws4py.sending import Driver, NotOpenError
 from ws4py.state import SENT, State
 
@@ -159,6 +159,9 @@ class WebSocket(websocket.WebSocket):
             self, message: Union[TextMessage, BinaryMessage]
         ) -> Optional[Awaitable[None]]:
             """Called with each message, if it is overridden; else they are for :meth:`recv`."""
+
+        def pinged(self, ping: PingControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
+            """Called with each ping of the peer."""
 
         def ponged(self, pong: PongControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
             """Called with each pong."""

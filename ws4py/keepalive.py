@@ -9,6 +9,7 @@ and never wait for the peer.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Callable, Optional, Protocol
@@ -24,6 +25,8 @@ __all__ = ['HEARTBEAT', 'Heartbeat', 'Keepalive']
 logger = logging.getLogger('ws4py')
 
 HEARTBEAT = b'beep'  # the payload of an unsolicited pong
+PING_SIZE = 8  # bytes in the payload of a ping, by chance: nobody answers it who has not received it
+PINGS = 16  # so many of the latest pings are remembered
 
 
 class Timer(Protocol):
@@ -37,6 +40,7 @@ class Connection(Protocol):
     """What is kept alive."""
 
     limits: Limits
+    latency: Optional[float]
 
     @property
     def crowded(self) -> bool:
@@ -48,7 +52,7 @@ class Connection(Protocol):
     def try_heartbeat(self) -> bool:
         """Send an unsolicited pong, if nobody must wait for that."""
 
-    def try_ping(self) -> bool:
+    def try_ping(self, payload: bytes) -> bool:
         """Send a ping, if nobody must wait for that; tells whether it went out."""
 
     def try_close(self, code: int, reason: str) -> None:
@@ -81,6 +85,7 @@ class Keepalive:
         self._interval = limits.ping_interval
         self._timeout = limits.ping_timeout
         self._idle = limits.idle_timeout
+        self._pings: dict[bytes, float] = {}  # pings that were sent and not answered yet, and when; the latest ones
         self._pinged: Optional[float] = None  # when the oldest ping without an answer was due
         self._unsent = False  # … and whether something stood in its way
         self._timers: Optional[dict[str, Timer]] = {}  # None once stopped
@@ -94,6 +99,18 @@ class Keepalive:
     def touch(self) -> None:
         """Bytes came from the peer."""
         self.received = time.monotonic()
+
+    def pong(self, payload: bytes) -> None:
+        """A pong came: where it answers a ping of ours, that tells how long the way there and back is.
+
+        An answer may stand for earlier pings as well (RFC 6455 section 5.5.3). Any other pong tells nothing.
+        """
+        sent = self._pings.get(payload)
+        if sent is not None:
+            self._websocket.latency = time.monotonic() - sent
+            pings = list(self._pings)
+            for answered in pings[: pings.index(payload) + 1]:
+                del self._pings[answered]
 
     def stop(self) -> None:
         """Cancel every timer. Calling it again does no harm."""
@@ -116,10 +133,19 @@ class Keepalive:
     def _ping(self) -> None:
         assert self._interval is not None
         self._later(self._interval, self._ping)
-        sent = self._websocket.try_ping()
+        sent = self._send_ping()
         if self._pinged is None and self._timeout:
             self._pinged, self._unsent = time.monotonic(), not sent
             self._later(self._timeout, self._check_ping)
+
+    def _send_ping(self) -> bool:
+        payload, now = os.urandom(PING_SIZE), time.monotonic()
+        if not self._websocket.try_ping(payload):
+            return False
+        self._pings[payload] = now
+        if len(self._pings) > PINGS:
+            del self._pings[next(iter(self._pings))]
+        return True
 
     def _check_ping(self) -> None:
         assert self._timeout is not None and self._pinged is not None
@@ -128,7 +154,7 @@ class Keepalive:
         elif self._websocket.crowded:
             self._pinged = time.monotonic()
             self._later(self._timeout, self._check_ping)
-        elif self._unsent and self._websocket.try_ping():
+        elif self._unsent and self._send_ping():
             # Another sender held the connection when the ping was due. It does not any more: count from now.
             self._pinged, self._unsent = time.monotonic(), False
             self._later(self._timeout, self._check_ping)

@@ -53,6 +53,8 @@ class Receiver(Sender):
         self._eof = False  # nothing more can be read
         self._broken: Optional[OSError] = None  # what the last write that failed has raised
         self._keepalive: Optional[Keepalive] = None
+        #: Seconds from the last ping of ``limits.ping_interval`` that was answered to its pong; None before.
+        self.latency: Optional[float] = None
         self._failure: Optional[tuple[int, Union[bytes, str]]] = None  # why we ended it
 
     if TYPE_CHECKING:  # what the rest of the connection has
@@ -66,6 +68,9 @@ class Receiver(Sender):
 
         def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
             """Called with each message."""
+
+        def pinged(self, ping: PingControlMessage) -> None:
+            """Called with each ping."""
 
         def ponged(self, pong: PongControlMessage) -> None:
             """Called with each pong."""
@@ -213,11 +218,13 @@ class Receiver(Sender):
         if stream.pings:
             pings, stream.pings = stream.pings, []
             for ping in pings:
-                if not self._pong_to(stream, ping):
+                if not (self._pong_to(stream, ping) and self.call(self.pinged, ping)):
                     return False
         if stream.pongs:
             pongs, stream.pongs = stream.pongs, []
             for pong in pongs:
+                if self._keepalive is not None:
+                    self._keepalive.pong(pong.data)
                 if not self.call(self.ponged, pong):
                     return False
         return True

@@ -32,6 +32,7 @@ from ws4py.messaging import (
     CloseControlMessage,
     Message,
     Payload,
+    PingControlMessage,
     PongControlMessage,
     TextMessage,
 )
@@ -48,8 +49,8 @@ logger = logging.getLogger('ws4py')
 class WebSocket(Closer):
     """One endpoint of a connection on which the opening handshake is done.
 
-    Subclasses override ``opened``, ``closed``, ``received_message``, ``ponged``, ``unhandled_error``. All other
-    methods may be called from any thread; the instance is hashable by identity.
+    Subclasses override ``opened``, ``closed``, ``received_message``, ``pinged``, ``ponged``, ``unhandled_error``. All
+    other methods may be called from any thread; the instance is hashable by identity.
 
     :param sock: the connected socket, or whatever has its methods.
     :param protocols: the subprotocols negotiated.
@@ -96,8 +97,11 @@ class WebSocket(Closer):
     def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
         """Called with each message, complete."""
 
+    def pinged(self, ping: PingControlMessage) -> None:
+        """Called with each ping of the peer; it has been answered already."""
+
     def ponged(self, pong: PongControlMessage) -> None:
-        """Called with each pong."""
+        """Called with each pong, those that answer the pings of ``limits.ping_interval`` included."""
 
     def unhandled_error(self, error: Exception) -> None:
         """Called with an :exc:`OSError` of the connection, which ends it. The default logs it.
@@ -220,9 +224,9 @@ class WebSocket(Closer):
         """Send an unsolicited pong, if nobody must wait for that; tells whether it went out."""
         return self._try(lambda: self.send(PongControlMessage(HEARTBEAT)))
 
-    def try_ping(self) -> bool:
+    def try_ping(self, payload: bytes) -> bool:
         """Send a ping, if nobody must wait for that; tells whether it went out."""
-        return self._try(lambda: self.ping(b''))
+        return self._try(lambda: self.ping(payload))
 
     # Being driven
 

@@ -1,0 +1,1 @@
+"""Silence, on every server and every client: pings, how long they take, and peers that do not answer."""

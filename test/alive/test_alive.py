@@ -1,0 +1,128 @@
+"""One scenario on every server, and one on every client of ours: latency, pinged(), and a peer that goes silent."""
+
+from __future__ import annotations
+
+import json
+import unittest
+from typing import Any
+
+from backends import clients, servers
+from backends.raw import RawClient, RawServer
+from backends.running import Server
+from helpers import OPCODE_PING, OPCODE_TEXT, Peer, wait_for
+
+from ws4py.limits import Limits
+
+from .site import INTERVAL, PATIENCE
+
+SILENT = [1011, f'no answer to a ping within {PATIENCE:g} s']
+OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
+
+
+def ask(peer: Peer) -> dict[str, Any]:
+    """What the server's handler knows; pings that come in between are answered."""
+    peer.text('?')
+    while True:
+        first, payload = peer.receive()
+        if first & 0x0F == OPCODE_PING:
+            peer.pong(payload)
+        elif first & 0x0F == OPCODE_TEXT:
+            return json.loads(payload)  # type: ignore[no-any-return]
+
+
+class OnServer:
+    """A mixin; the tests of one server."""
+
+    name: str
+    server: Server
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        missing = servers.missing(cls.name)
+        if missing:
+            raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
+        cls.server = Server(cls.name, 'alive.site:Teller', terms='alive.site:TERMS')
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.server.stop()
+
+    def test_latency_is_known_once_a_ping_was_answered(self: Any) -> None:
+        with RawClient(self.server.port) as client:
+            latency = wait_for(lambda: ask(client)['latency'])
+            self.assertGreater(latency, 0)
+            self.assertLess(latency, 10)
+
+    def test_pings_of_the_peer_are_told(self: Any) -> None:
+        with RawClient(self.server.port) as client:
+            self.assertEqual(ask(client)['pings'], 0)
+            client.ping(b'one')
+            client.ping(b'two')
+            self.assertEqual(wait_for(lambda: ask(client)['pings']), 2)
+
+    def test_a_peer_that_goes_silent(self: Any) -> None:
+        with RawClient(self.server.port) as silent, RawClient(self.server.port) as other:
+            wait_for(lambda: SILENT in ask(other)['ended'])
+            frames = silent.receive_all()
+            self.assertEqual({first & 0x0F for first, _ in frames[:-1]}, {OPCODE_PING})
+            self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
+
+
+class OnClient:
+    """A mixin; the tests of one client."""
+
+    name: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        missing = clients.missing(cls.name)
+        if missing:
+            raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
+
+    def connect(self: Any, server: RawServer) -> Any:
+        def pinged(client: Any, ping: Any) -> None:
+            client.note('pinged', ping.data)
+
+        limits = Limits(ping_interval=INTERVAL, ping_timeout=PATIENCE)
+        face = clients.load(self.name)
+        client = face(f'ws://{servers.HOST}:{server.port}/', None, limits=limits, pinged=pinged)
+        self.addCleanup(client.disconnect)
+        return client
+
+    def test_latency_and_pings(self: Any) -> None:
+        def script(peer: Peer) -> None:
+            peer.ping(b'hello')
+            while True:
+                first, payload = peer.receive()
+                if first & 0x0F == OPCODE_PING:
+                    peer.pong(payload)
+                elif first == 0x88:
+                    peer.sock.sendall(b'\x88\x02' + payload[:2])
+                    return
+
+        with RawServer(None, b'', script) as server:
+            client = self.connect(server)
+            self.assertEqual(client._next('pinged')[1], b'hello')
+            client._wait(lambda: client.client.latency)
+            self.assertGreater(client.client.latency, 0)
+            client.close(1000, '')
+
+    def test_a_server_that_goes_silent(self: Any) -> None:
+        frames: list[tuple[int, bytes]] = []
+        with RawServer(None, b'', lambda peer: frames.extend(peer.receive_all())) as server:
+            client = self.connect(server)
+            self.assertEqual(list(client.wait_closed()), SILENT)
+        self.assertEqual({first & 0x0F for first, _ in frames[:-1]}, {OPCODE_PING})
+        self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
+
+
+for _kind, _names in ((OnServer, servers.SERVERS), (OnClient, OURS)):
+    for _name in _names:
+        _class = type(f'{_kind.__name__}_{_name}', (_kind, unittest.TestCase), {'name': _name})
+        _class.__module__ = __name__
+        globals()[_class.__name__] = _class
+del _class, _kind
+
+
+if __name__ == '__main__':
+    unittest.main()
