@@ -17,7 +17,7 @@ from unittest import mock
 from helpers import TIMEOUT, logs, wait_for
 
 from ws4py import timers
-from ws4py.timers import Timers, TimerThread
+from ws4py.timers import Timers, TimerThread, spread
 
 
 class Clock:
@@ -241,6 +241,13 @@ class Quiet(unittest.TestCase):
         with logs() as records:
             self.assertIsNone(heap.run_due())
         self.assertEqual(records, [])
+
+
+class SpreadTest(unittest.TestCase):
+    def test_evenly_and_the_first_one_now(self) -> None:
+        self.assertEqual(spread(4, 10), [0, 2.5, 5, 7.5])
+        self.assertEqual(spread(3, 0), [0, 0, 0])
+        self.assertEqual(spread(0, 10), [])
 
 
 if __name__ == '__main__':

@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, Optional, Union
 
-from ws4py import closecode
+from ws4py import closecode, timers
 from ws4py.broadcasting import broadcast
 from ws4py.messaging import Message, Payload
 from ws4py.sending import Driver
@@ -244,6 +244,7 @@ class WebSocketManager(Driver, threading.Thread):
         self._opening: set[Any] = set()  # whose opened() has not returned: they are not read from yet, nor ended
         self._lingering: dict[Any, bool] = {}  # with nothing more to process, but not to be ended yet; False after EOF
         self._doomed: deque[Any] = deque()  # to be ended by the loop
+        self._leaving: dict[Any, tuple[float, Timer]] = {}  # to be closed later, and when
         self._eager: deque[Any] = deque()  # which may hold bytes that no poller sees
         self._clock = Timers()
         self._hurry = threading.local()  # .on is True in a thread that broadcasts, also through a send() of its own
@@ -353,11 +354,36 @@ class WebSocketManager(Driver, threading.Thread):
         finally:
             self._hurry.on = hurried
 
-    def close_all(self, code: int = closecode.GOING_AWAY, message: str = 'Server is shutting down') -> None:
-        """Begin the closing handshake on every connection; does not wait for any."""
+    def close_all(
+        self, code: int = closecode.GOING_AWAY, message: str = 'Server is shutting down', spread: float = 0.0
+    ) -> None:
+        """Begin the closing handshake on every connection; does not wait for any.
+
+        :param spread: seconds over which the closes are spread evenly, the oldest connection first, so that clients
+            do not come back all at once. :meth:`stop` and ``join()`` wait for them. Another call puts them off, or
+            brings them forward.
+        """
         self._check_process()
-        for websocket in self._all():
-            self._close(websocket, code, message)
+        websockets = self._all()
+        for websocket, delay in zip(websockets, timers.spread(len(websockets), spread)):
+            self._put_off(websocket)
+            if delay:
+                leave = functools.partial(self._leave, websocket, code, message)
+                self._leaving[websocket] = time.monotonic() + delay, self.call_later(delay, leave)
+            else:
+                self._close(websocket, code, message)
+        self._wake()
+
+    def _leave(self, websocket: Any, code: int, reason: str) -> None:
+        """It is its turn to be closed."""
+        self._put_off(websocket)
+        self._close(websocket, code, reason)
+
+    def _put_off(self, websocket: Any) -> None:
+        """Do not close *websocket* later."""
+        _, timer = self._leaving.pop(websocket, (0.0, None))
+        if timer is not None:
+            timer.cancel()
 
     def _close(self, websocket: Any, code: int, reason: str) -> None:
         try:
@@ -397,6 +423,7 @@ class WebSocketManager(Driver, threading.Thread):
                 fd = self._fds.pop(websocket)
                 del self._websockets[fd]
                 self._lingering.pop(websocket, None)
+                self._put_off(websocket)
                 self.poller.unregister(fd)
 
     def in_loop(self) -> bool:
@@ -420,8 +447,8 @@ class WebSocketManager(Driver, threading.Thread):
     def stop(self) -> None:
         """Stop the thread, which first lets closing handshakes and queues finish, within their close timeouts.
 
-        Connections that are still open are closed with 1001. Returns at once; ``join()`` waits. May be called from
-        the loop itself.
+        Connections that are still open are closed with 1001, at once or when :meth:`close_all` has said. Returns at
+        once; ``join()`` waits. May be called from the loop itself.
         """
         self.running = False
         if self._pid != os.getpid():
@@ -554,8 +581,11 @@ class WebSocketManager(Driver, threading.Thread):
         """Go on until closing handshakes and queues are done, for as long as each connection's close timeout."""
         for websocket in self._all():
             if isinstance(websocket, WebSocket):
-                self.call_later(websocket.limits.close_timeout, functools.partial(self.drop, websocket))
-                self._close(websocket, closecode.GOING_AWAY, 'Server is shutting down')
+                leaving = self._leaving.get(websocket)
+                patience = 0.0 if leaving is None else max(0.0, leaving[0] - time.monotonic())
+                self.call_later(patience + websocket.limits.close_timeout, functools.partial(self.drop, websocket))
+                if leaving is None:
+                    self._close(websocket, closecode.GOING_AWAY, 'Server is shutting down')
             else:
                 self._end(websocket)
         while self._fds:

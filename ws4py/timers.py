@@ -17,11 +17,19 @@ import threading
 import time
 from typing import Callable, Optional
 
-__all__ = ['Timer', 'TimerThread', 'Timers', 'shared']
+__all__ = ['Timer', 'TimerThread', 'Timers', 'shared', 'spread']
 
 logger = logging.getLogger('ws4py')
 
 CROWD = 1000
+
+
+def spread(count: int, seconds: float) -> list[float]:
+    """When each of *count* things has to begin, so that they are spread evenly over so many seconds from now on.
+
+    Thousands of clients that are sent away all at once come back all at once.
+    """
+    return [seconds * number / count for number in range(count)]
 
 
 class Timer:

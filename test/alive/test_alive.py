@@ -1,20 +1,23 @@
-"""One scenario on every server, and one on every client of ours: latency, pinged(), and a peer that goes silent."""
+"""On every server and every client of ours: latency, pinged(), a silent peer, and goodbyes that are spread."""
 
 from __future__ import annotations
 
 import json
+import threading
+import time
 import unittest
 from typing import Any
 
 from backends import clients, servers
 from backends.raw import RawClient, RawServer
 from backends.running import Server
-from helpers import OPCODE_PING, OPCODE_TEXT, Peer, wait_for
+from helpers import OPCODE_PING, OPCODE_TEXT, TIMEOUT, Peer, wait_for
 
 from ws4py.limits import Limits
 
 from .site import INTERVAL, PATIENCE
 
+MANY = 20
 SILENT = [1011, f'no answer to a ping within {PATIENCE:g} s']
 OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
 
@@ -116,7 +119,39 @@ class OnClient:
         self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
 
 
-for _kind, _names in ((OnServer, servers.SERVERS), (OnClient, OURS)):
+class AtTheEnd:
+    """A mixin; how one server says goodbye to many."""
+
+    name: str
+
+    def test_the_goodbyes_are_spread(self: Any) -> None:
+        missing = servers.missing(self.name)
+        if missing:
+            self.skipTest(f'not installed: {", ".join(missing)}')
+        told: list[float] = []
+
+        def wait(client: RawClient) -> None:
+            with client:
+                frame = client.receive()
+                told.append(time.monotonic())
+                assert frame == (0x88, b'\x03\xe9Server is shutting down'), frame
+                client.close(1001)
+                client.at_end()
+
+        server = Server(f'{self.name}+spread')
+        try:
+            threads = [threading.Thread(target=wait, args=(RawClient(server.port),)) for _ in range(MANY)]
+            for thread in threads:
+                thread.start()
+        finally:
+            status = server.stop()
+        for thread in threads:
+            thread.join(TIMEOUT)
+        self.assertEqual((status, len(told), server.output), (0, MANY, ''))
+        self.assertGreater(max(told) - min(told), servers.SPREAD / 2)
+
+
+for _kind, _names in ((OnServer, servers.SERVERS), (OnClient, OURS), (AtTheEnd, servers.SERVERS)):
     for _name in _names:
         _class = type(f'{_kind.__name__}_{_name}', (_kind, unittest.TestCase), {'name': _name})
         _class.__module__ = __name__

@@ -8,7 +8,8 @@ serves until its standard input ends, which also comes when its parent dies: no 
     python servers.py asyncio+uvloop+wsaccel --handler matrix.handler:Handler --protocols chat,echo --tls cert.pem key
 
 A name may be followed by variants: ``+wsaccel`` calls ``wsaccel.patch_ws4py()`` first, ``+uvloop`` is another event
-loop for asyncio, ``+pyopenssl`` the other TLS of CherryPy, ``+deflate`` accepts permessage-deflate.
+loop for asyncio, ``+pyopenssl`` the other TLS of CherryPy, ``+deflate`` accepts permessage-deflate,
+``+spread`` has the server take a second for its end.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ class Service:
     tls: Optional[tuple[str, str]] = None
     variants: frozenset[str] = frozenset()
     terms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spread(self) -> float:
+        return SPREAD if 'spread' in self.variants else 0.0
 
     def ssl_context(self) -> Optional[ssl.SSLContext]:
         if self.tls is None:
@@ -92,6 +97,7 @@ def serve_wsgiref(service: Service) -> None:
         handler_class=WebSocketWSGIRequestHandler,
     )
     server.ssl_context = service.ssl_context()
+    server.shutdown_spread = service.spread
     server.initialize_websockets_manager()
     announce(server.server_port, server.shutdown)
     try:
@@ -117,7 +123,9 @@ def serve_cherrypy(service: Service) -> None:
         certificate, key = service.tls
         config |= {'server.ssl_module': module, 'server.ssl_certificate': certificate, 'server.ssl_private_key': key}
     cherrypy.config.update(config)
-    WebSocketPlugin(cherrypy.engine).subscribe()
+    plugin = WebSocketPlugin(cherrypy.engine)
+    plugin.shutdown_spread = service.spread
+    plugin.subscribe()
     cherrypy.tools.websocket = WebSocketTool()
     tool = {'on': True, 'handler_cls': service.handler, 'protocols': service.protocols, **service.terms}
     cherrypy.tree.mount(Root(), config={'/': {f'tools.websocket.{name}': value for name, value in tool.items()}})
@@ -143,7 +151,7 @@ def serve_gevent(service: Service) -> None:
     bell.start(stop.set)
     announce(server.server_port, bell.send)
     stop.wait()
-    server.stop()
+    server.stop(spread=service.spread)
 
 
 def serve_asyncio(service: Service) -> None:
@@ -163,6 +171,7 @@ def serve_asyncio(service: Service) -> None:
         ) as server:
             announce(server.sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set))
             await stop.wait()
+            server.close(spread=service.spread)
 
     asyncio.run(main())
 
@@ -186,7 +195,7 @@ def serve_tornado(service: Service) -> None:
         announce(sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set))
         await stop.wait()
         server.stop()
-        await close_all(application)
+        await close_all(application, spread=service.spread)
         await server.close_all_connections()
 
     asyncio.run(main())
@@ -201,8 +210,9 @@ SERVERS: dict[str, tuple[Callable[[Service], None], Optional[str]]] = {
     'tornado': (serve_tornado, 'tornado'),
 }
 DEFLATE = 'deflate'
+SPREAD = 1.0  # seconds
 #: Variants, and the module that each needs.
-VARIANTS = {'wsaccel': 'wsaccel', 'uvloop': 'uvloop', 'pyopenssl': 'OpenSSL', DEFLATE: None}
+VARIANTS = {'wsaccel': 'wsaccel', 'uvloop': 'uvloop', 'pyopenssl': 'OpenSSL', DEFLATE: None, 'spread': None}
 
 
 def missing(name: str) -> list[str]:

@@ -31,7 +31,7 @@ from ws4py.exc import HTTPError
 from ws4py.framing import OPCODE_BINARY, OPCODE_CONTINUATION, OPCODE_TEXT
 from ws4py.http11 import Headers, Request, Response
 from ws4py.limits import Limits
-from ws4py.messaging import Message
+from ws4py.messaging import build_data_frame
 from ws4py.server import asyncioserver
 from ws4py.server.asyncioserver import Server, WebSocketProtocol, serve
 from ws4py.websocket import EchoWebSocket, WebSocket
@@ -971,16 +971,9 @@ class Servers(ServerCase):
 
         server = await self.serve({'/': self.handler, '/own': Own, '/async': async_websocket.EchoWebSocket})
         peers = [await self.upgrade(server, target=target) for target in ('/', '/own', '/async', '/')]
-        built = []
-        single = Message.single
-
-        def count(message: Message, mask: bool = False) -> bytes:
-            built.append(message)
-            return single(message, mask)
-
-        with patch.object(Message, 'single', count):
+        with patch('ws4py.extensions.build_data_frame', wraps=build_data_frame) as shared:
             server.broadcast('hello')
-        self.assertEqual(len(built), 2)
+        self.assertEqual(shared.call_count, 1)
         self.assertEqual([(await peer.receive())[1] for peer in peers], [b'hello', b'own hello', b'hello', b'hello'])
         await self.loop.run_in_executor(None, server.broadcast, b'\0', True)
         for peer in (peers[0], *peers[2:]):

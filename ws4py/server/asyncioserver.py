@@ -27,7 +27,7 @@ from collections.abc import Awaitable, Collection, Generator, Iterable, Mapping,
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from urllib.parse import unquote
 
-from ws4py import async_websocket, closecode
+from ws4py import async_websocket, closecode, timers
 from ws4py.admission import Admission
 from ws4py.broadcasting import broadcast
 from ws4py.exc import HTTPError
@@ -346,6 +346,7 @@ class Server:
         self._connections: set[_Connection] = set()
         self._goodbye: Optional[tuple[int, str]] = None  # close code and reason, once it is closed
         self._timer: Any = None  # set by close()
+        self._leaving: list[asyncio.TimerHandle] = []  # those that are closed later than others
 
     def __await__(self) -> Generator[Any, None, Server]:
         return self._start().__await__()
@@ -368,7 +369,7 @@ class Server:
         return await self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self.close()
+        self._close()
         await self.wait_closed()
 
     @property
@@ -389,19 +390,39 @@ class Server:
         """
         broadcast(self.websockets, message, binary, async_websocket.PLAIN)
 
-    def close(self, code: int = closecode.GOING_AWAY, reason: str = SHUTTING_DOWN) -> None:
+    def close(self, code: int = closecode.GOING_AWAY, reason: str = SHUTTING_DOWN, spread: float = 0.0) -> None:
         """Stop listening, refuse what is not a websocket yet, begin the closing handshake on every websocket.
 
-        Returns at once. What has not ended within the close timeout is aborted. Calling it again does nothing.
+        Returns at once. What has not ended within the close timeout is aborted. Calling it again does nothing, unless
+        the closing is spread: then it closes at once who is still there.
+
+        :param spread: seconds over which the closing of the websockets is spread evenly, so that clients do not come
+            back all at once; the close timeout begins when they are over.
         """
-        if self._server is None or self._goodbye is not None:
+        if self._server is None or (self._goodbye is not None and not self._leaving):
             return
+        for timer in self._leaving:
+            timer.cancel()
+        self._leaving = []
+        if self._timer is not None:
+            self._timer.cancel()
         self._goodbye = code, reason
         self._server.close()
-        self._timer = self._loop.call_later(self._close_timeout, self._abort)
-        for peer in self._all():
-            peer.shut_down(code, reason)
+        self._timer = self._loop.call_later(spread + self._close_timeout, self._abort)
+        for request in list(self._requests):
+            request.shut_down(code, reason)
+        connections = list(self._connections)
+        for connection, delay in zip(connections, timers.spread(len(connections), spread)):
+            if delay:
+                self._leaving.append(self._loop.call_later(delay, connection.shut_down, code, reason))
+            else:
+                connection.shut_down(code, reason)
         self._look()
+
+    def _close(self) -> None:
+        """Close it, if that has not begun yet."""
+        if self._goodbye is None:
+            self.close()
 
     async def wait_closed(self) -> None:
         """Wait until it was closed, every ``closed()`` has run, and the transports are gone."""
@@ -414,7 +435,7 @@ class Server:
         try:
             await self.wait_closed()
         except asyncio.CancelledError:
-            self.close()
+            self._close()
             await self.wait_closed()
             raise
 
@@ -466,7 +487,9 @@ class Server:
         self._finish()
 
     def _finish(self) -> None:
-        self._timer.cancel()
+        for timer in (self._timer, *self._leaving):
+            timer.cancel()
+        self._leaving = []
         self._over.set()
 
 

@@ -206,6 +206,9 @@ class WebSocketPlugin(plugins.SimplePlugin):  # type: ignore[misc]
     :ivar manager: the :class:`~ws4py.manager.WebSocketManager` of this run of the engine.
     """
 
+    #: Seconds over which the closing of the websockets is spread when the engine stops.
+    shutdown_spread = 0.0
+
     def __init__(self, bus: Any) -> None:
         super().__init__(bus)
         self.manager = WebSocketManager()
@@ -256,7 +259,7 @@ class WebSocketPlugin(plugins.SimplePlugin):  # type: ignore[misc]
         """End all connections, and the manager with them."""
         manager = self.manager
         if manager.running:
-            manager.close_all()
+            manager.close_all(spread=self.shutdown_spread)
             manager.stop()
             if manager is not threading.current_thread():  # a hook of a websocket may stop the engine
                 manager.join()

@@ -33,7 +33,7 @@ from gevent import pywsgi
 from gevent.lock import DummySemaphore
 from gevent.pool import Group
 
-from ws4py import closecode
+from ws4py import closecode, timers
 from ws4py.broadcasting import broadcast
 from ws4py.exc import HTTPError
 from ws4py.greenlets import GreenletDriver, hurry, wrap_tls
@@ -99,9 +99,15 @@ class GEventWebSocketPool(Group):  # type: ignore[misc]  # gevent has no types
         with hurry():
             broadcast(self.websockets, message, binary)
 
-    def clear(self) -> None:
-        """Begin the closing handshake with 1001 on every websocket, for whose end ``join()`` waits; from any thread."""
-        for websocket in self.websockets:
+    def clear(self, spread: float = 0.0) -> None:
+        """Begin the closing handshake with 1001 on every websocket, for whose end ``join()`` waits; from any thread.
+
+        :param spread: seconds over which that is spread evenly, and which this takes in the greenlet that calls it.
+        """
+        websockets, begin = self.websockets, time.monotonic()
+        for websocket, delay in zip(websockets, timers.spread(len(websockets), spread)):
+            if delay:
+                gevent.sleep(max(0, begin + delay - time.monotonic()))
             try:
                 websocket.close(*SHUTTING_DOWN)
             except Exception:  # of an application that overrides close()
@@ -256,19 +262,21 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
         if interrupts:
             raise KeyboardInterrupt
 
-    def stop(self, timeout: Optional[float] = None) -> None:
+    def stop(self, timeout: Optional[float] = None, spread: float = 0.0) -> None:
         """Stop listening, close all websockets with 1001, and wait until each has ended.
 
         Requests of a pool that was given as ``spawn`` are waited for as well, but no longer than ``stop_timeout``.
         What remains after its time is killed. A hook may call this too, and then it does not wait.
 
         :param timeout: seconds; None for the close timeout of :attr:`limits`.
+        :param spread: seconds over which the closing of the websockets is spread before that, so that clients do not
+            come back all at once.
         """
         self.close()
-        self.pool.clear()
         if gevent.getcurrent() in self.pool:
-            gevent.spawn(self.stop, timeout)
+            gevent.spawn(self.stop, timeout, spread)
             return
+        self.pool.clear(spread)
         patience = self.limits.close_timeout if timeout is None else timeout
         end = time.monotonic() + patience
         self._end(self.pool, patience)

@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import time
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 from weakref import WeakKeyDictionary
@@ -29,7 +30,7 @@ from weakref import WeakKeyDictionary
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application, RequestHandler
 
-from ws4py import async_websocket, broadcasting, closecode
+from ws4py import async_websocket, broadcasting, closecode, timers
 from ws4py.admission import Admission
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
@@ -182,20 +183,32 @@ class WebSocketHandler(RequestHandler):
 
 
 async def close_all(
-    application: Application, code: int = closecode.GOING_AWAY, reason: str = 'Server is shutting down'
+    application: Application,
+    code: int = closecode.GOING_AWAY,
+    reason: str = 'Server is shutting down',
+    spread: float = 0.0,
 ) -> None:
     """Close all websockets of *application*, those too that come meanwhile, and wait until each has ended.
 
     To be called in the thread of its IOLoop, after ``HTTPServer.stop()``. Peers have their close timeout to answer,
     and a ``closed()`` that is a coroutine as long again.
+
+    :param spread: seconds over which the closes are spread evenly, the oldest connection first, so that clients do not
+        come back all at once.
     """
     connections = _connections.get(application, {})
+    begin = time.monotonic()
     while connections:
-        for websocket in list(connections):
+        for websocket, delay in zip(list(connections), timers.spread(len(connections), spread)):
+            if delay:
+                await asyncio.sleep(begin + delay - time.monotonic())
             try:
                 websocket.close(code, reason)
             except Exception:
                 logger.exception('%r could not be closed', websocket)
+        spread = 0.0  # who came meanwhile
+        if not connections:
+            return
         patience = 2 * max(websocket.limits.close_timeout for websocket in connections)
         if (await asyncio.wait(connections.values(), timeout=patience))[1]:
             logger.warning('of the websockets %d have not ended within %g s', len(connections), patience)

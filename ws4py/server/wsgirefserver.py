@@ -248,6 +248,8 @@ class WSGIServer(simple_server.WSGIServer):
 
     #: Requests in progress, each in its thread. Websockets do not count.
     max_requests = 128
+    #: Seconds over which :meth:`server_close` spreads the closing of the websockets.
+    shutdown_spread = 0.0
     request_queue_size = 128
     allow_reuse_port = False  # some versions of http.server would let two servers share one port
 
@@ -312,7 +314,7 @@ class WSGIServer(simple_server.WSGIServer):
             self._changed.wait_for(lambda: self._requests.keys() <= {me}, self.limits.close_timeout)
             self._closing = True  # what becomes a websocket from now on is too late
         if self.manager is not None:
-            self.manager.close_all()
+            self.manager.close_all(spread=self.shutdown_spread)
             self.manager.stop()
             self.manager.join()
 
