@@ -69,6 +69,9 @@ class Decisions(unittest.TestCase):
         for origin in ('https://example.com', 'HTTPS://EXAMPLE.com', 'http://localhost:8000'):
             self.accepted(policy, a_request(('Origin', origin)))
         self.accepted(policy)
+        with logs() as records:
+            policy.decide(a_request(('Origin', 'null')))
+        self.assertIn("('192.0.2.1', 50000) refused with 403, Origin is 'null'", records[0].getMessage())
         for origin in ('http://example.com', 'https://example.com:8443', 'https://a.example.com', 'null', ''):
             self.refused(403, 'Origin is', policy, a_request(('Origin', origin)))
         self.accepted(Policy(origins=['null']), a_request(('Origin', 'null')))

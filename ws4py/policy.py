@@ -199,7 +199,7 @@ class Policy:
         :raises Exception: what ``select_subprotocol`` raises, but not an HTTPError.
         """
         if answer is None:
-            return respond(
+            decision = respond(
                 request,
                 self.protocols,
                 self.extensions,
@@ -207,6 +207,9 @@ class Policy:
                 origins=self.origins,
                 select_subprotocol=self.select_subprotocol,
             )
+            if isinstance(decision, Refused):
+                _log_refusal(request.peer_address, decision.status, decision.reason)
+            return decision
         if not isinstance(answer, Response) or not 200 <= answer.status <= 599:
             raise TypeError(f'process_request gave {answer!r} (expected None or a final Response)')
         whole = answer.complete()
@@ -233,7 +236,7 @@ class Policy:
 def failure(error: BaseException, peer: Address = None) -> Refused:
     """The answer to what was raised: an HTTPError says it, anything else is logged and nothing of it told."""
     if isinstance(error, HTTPError):
-        logger.info('%s refused with %d, %s', peer, error.status, error.msg)
+        _log_refusal(peer, error.status, error.msg)
         return refuse(error.status, error.msg)
     logger.error('a request of %s failed', peer, exc_info=error)
     return refuse(500, 'the server has failed')
@@ -263,6 +266,10 @@ async def _ask_on(answer: Awaitable[Any], hooks: Iterator[ProcessRequest], reque
 @functools.lru_cache(maxsize=64)  # some servers make a policy for each request
 def _parse_proxies(names: tuple[str, ...]) -> tuple[bool, list[IPNetwork]]:
     return UNIX in names, [ipaddress.ip_network(name) for name in names if name != UNIX]
+
+
+def _log_refusal(peer: Address, status: int, reason: str) -> None:
+    logger.info('%s refused with %d, %s', peer, status, reason)
 
 
 def _log_garbage(request: Request, name: str, found: str) -> None:

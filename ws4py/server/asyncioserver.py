@@ -250,7 +250,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _fail(self, error: BaseException) -> None:
         """Answer with what *error* says, or with 500 and a line in the log."""
-        self._refuse(failure(error, self._sock.getpeername()))
+        peer = self._sock.getpeername() if self._request is None else self._request.peer_address
+        self._refuse(failure(error, peer))
 
     def _refuse(self, refused: Refused) -> None:
         self._answer(refused.build('GET' if self._request is None else self._request.method))

@@ -56,7 +56,7 @@ from ws4py.http11 import Address, Request
 from ws4py.limits import Limits
 from ws4py.manager import WebSocketManager
 from ws4py.messaging import Message, Payload
-from ws4py.policy import Policy, Terms
+from ws4py.policy import Policy, Terms, failure
 from ws4py.state import State
 from ws4py.websocket import WebSocket
 
@@ -157,7 +157,7 @@ class WebSocketTool(cherrypy.Tool):  # type: ignore[misc]
             accepted: Accepted = answer
             websocket = self.admission.admit(policy, judged, accepted, make)
         except HTTPError as error:
-            raise _Refusal(refuse(error.status, error.msg)) from None
+            raise _Refusal(failure(error, address)) from None
         request.ws_handler = websocket
         request.ws_upgrade = _Upgrade(exchange, websocket, (remote.ip, remote.port), accepted.headers)
         response.status = SWITCHING

@@ -34,13 +34,13 @@ from ws4py import async_websocket, broadcasting, closecode, timers
 from ws4py.admission import Admission
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
-from ws4py.handshake import Accepted, Refused, environ_of, refuse
+from ws4py.handshake import Accepted, Refused, environ_of
 from ws4py.http11 import Address, Request
 from ws4py.iostream import StreamDriver, StreamSocket
 from ws4py.limits import Limits
 from ws4py.messaging import Message, Payload
 from ws4py.outbox import BLOCK
-from ws4py.policy import Policy, Terms
+from ws4py.policy import Policy, Terms, failure
 from ws4py.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class WebSocketHandler(RequestHandler):
             if isinstance(answer, Accepted):
                 self._accept(request, answer)
         except HTTPError as error:
-            answer = refuse(error.status, error.msg)
+            answer = failure(error, self.request.remote_ip)
         if isinstance(answer, Refused):
             await self._refuse(answer)
 

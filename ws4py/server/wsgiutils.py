@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ws4py.admission import Admission
 from ws4py.exc import HTTPError
 from ws4py.extensions import Configured
-from ws4py.handshake import Accepted, Refused, refuse, request_from_environ
+from ws4py.handshake import Accepted, Refused, request_from_environ
 from ws4py.http11 import Request
-from ws4py.policy import Policy, Terms
+from ws4py.policy import Policy, Terms, failure
 from ws4py.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class WebSocketWSGIApplication:
             if isinstance(answer, Accepted):
                 self._accept(request, answer, environ)
         except HTTPError as error:
-            answer = refuse(error.status, error.msg)
+            answer = failure(error, environ.get('REMOTE_ADDR'))
         start_response(answer.status_line, answer.headers)
         return [answer.body] if isinstance(answer, Refused) and environ.get('REQUEST_METHOD') != 'HEAD' else []
 
