@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import socket
 import ssl
 import struct
+import tempfile
 import unittest
 from typing import Any, Optional
 from unittest import mock
@@ -22,7 +24,7 @@ try:
     from tornado import web
     from tornado.httpclient import HTTPRequest
     from tornado.httpserver import HTTPServer
-    from tornado.netutil import bind_sockets
+    from tornado.netutil import bind_sockets, bind_unix_socket
     from tornado.web import Application, RequestHandler
     from tornado.websocket import websocket_connect
 except ImportError:
@@ -371,6 +373,24 @@ class Subclasses(ServerCase):
             await until(lambda: not self.server._connections)  # the request is through
             await until(lambda: not len(tornadoserver._admissions.get(self.application, ())))
             await self.assert_serving()
+
+    @unittest.skipUnless(hasattr(socket, 'AF_UNIX'), 'there are no Unix sockets here')
+    async def test_a_proxy_on_a_unix_socket(self) -> None:
+        self.serve(trusted_proxies=['unix'], limits=Limits(connections_per_peer=1))
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, 'server.sock')
+            self.server.add_sockets([bind_unix_socket(path)])
+            clients = []
+            for field, status in (('192.0.2.1', 101), ('192.0.2.1', 429), ('garbage', 101), ('garbage', 101)):
+                client = Client(*await asyncio.open_unix_connection(path))
+                self.addCleanup(client.writer.close)
+                client.writer.write(upgrade_request(f'X-Forwarded-For: {field}', target='/ws'))
+                self.assertEqual(await client.read_head(), status)
+                clients.append(client)
+            addresses = [websocket.peer_address for websocket in self.handler.made]
+            self.assertEqual(addresses, [('192.0.2.1', 0), '', ''])
+            for client in clients:
+                client.writer.close()
 
     def stream_is_closed(self) -> bool:
         return all(connection.stream.closed() for connection in self.server._connections)
