@@ -20,6 +20,7 @@ LIMITS = (Limits(message_size=1000), Limits(message_size=60_000), Limits(message
 SIZES = (*(0, 1, 5, 39, 41, 300, 500, 1001) * 3, 5000, 20_000, 60_001, 140_000)  # bytes of a message; most are short
 TAIL = b'\0\0\xff\xff'
 RSV1 = 0x40
+RLE, FIXED = 3, 4  # strategies of zlib, to which PyPy gives no names
 BAD_DATA, TOO_BIG = 1007, 1009
 
 Event = tuple[Any, ...]
@@ -273,7 +274,7 @@ class Compressor:
         self._bits = max(terms.bits, 9)  # zlib makes no smaller window
         self._level = choices.byte() % 10
         self._memory = 1 + choices.byte() % 9
-        strategies = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED)
+        strategies = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_HUFFMAN_ONLY, RLE, FIXED)
         self._strategy = zlib.Z_HUFFMAN_ONLY if terms.bits == 8 else choices.pick(strategies)
         self._alone = terms.alone
         self._zlib: Optional[Any] = None
