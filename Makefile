@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
 # Where pyenv is, the interpreters that it has installed are found too.
 PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
 
-.PHONY: help demo test test-all lint types modules unit conformance matrix browser soak fuzz bench docs dist clean
+.PHONY: help demo test test-all lint types modules unit conformance matrix attack browser soak fuzz bench docs dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -37,13 +37,16 @@ modules: $(VENV)/test  ## each module of the core: all branches run by its own t
 	cd test && ../$(BIN)/python module_coverage.py
 
 unit: $(VENV)/test  ## the tests without other programs
-	$(PYTEST) -k 'not (browser or conformance or interop or matrix or soak)'
+	$(PYTEST) -k 'not (attack or browser or conformance or interop or matrix or soak)'
 
 conformance: $(VENV)/test  ## Autobahn's cases; writes the table of the documentation
 	cd test && ../$(BIN)/python -m conformance --write ../docs/conformance_table.rst
 
 matrix: $(VENV)/test  ## every server with every client; writes the table of the documentation
 	cd test && ../$(BIN)/python -m matrix --write ../docs/matrix_table.rst
+
+attack: $(VENV)/test  ## every attack on every server, in its full size; writes the table of the documentation
+	cd test && ../$(BIN)/python -m attack --write ../docs/attacks_table.rst
 
 browser: $(VENV)/test  ## the demo and the chat on CherryPy, in headless Chromium and Firefox
 	$(PYTEST) -k browser --require=browser

@@ -36,6 +36,7 @@ __all__ = [
     'build_token_list',
     'head_reader',
     'parse_extensions',
+    'parse_fields',
     'parse_token_list',
     'parse_version',
     'show',
@@ -176,7 +177,7 @@ class Request:
             raise HTTPError(414, f'the request target has {len(target)} bytes, {limits.line_size} are allowed')
         if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
             raise HTTPError(400, f'{show(first)} is not a request line (expected METHOD target HTTP/1.1)')
-        headers = _parse_fields(fields, limits, tolerant=False)
+        headers = parse_fields(fields, limits)
         return cls(method, target, parse_version(version), headers, peer_address, secure)
 
     def build(self) -> bytes:
@@ -216,7 +217,7 @@ class Response:
         status, _, phrase = rest.partition(' ')
         if not _STATUS.fullmatch(status) or _NOT_IN_VALUE.search(phrase):
             raise HTTPError(400, f'{show(first)} is not a status line (expected HTTP/1.1 101 Switching Protocols)')
-        return cls(int(status), phrase, parse_version(version), _parse_fields(fields, limits, tolerant=True))
+        return cls(int(status), phrase, parse_version(version), parse_fields(fields, limits, tolerant=True))
 
     def complete(self) -> Response:
         """The same with what is missing: its phrase, and if it is a final one (not 1xx), which is the last on its
@@ -372,7 +373,12 @@ def _split_head(head: bytes) -> tuple[str, str]:
     return first, rest
 
 
-def _parse_fields(rest: str, limits: Limits, *, tolerant: bool) -> Headers:
+def parse_fields(rest: str, limits: Limits, *, tolerant: bool = False) -> Headers:
+    """The header lines of a head, each with its CRLF, up to and with the empty line.
+
+    :param tolerant: white space before a colon is passed over.
+    :raises HTTPError: 400 malformed, 431 over a limit.
+    """
     if len(rest) > limits.head_size:
         raise HTTPError(431, f'headers of {len(rest)} bytes, {limits.head_size} are allowed')
     lines = rest.split('\r\n')[:-2]

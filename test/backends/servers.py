@@ -118,6 +118,7 @@ def serve_cherrypy(service: Service) -> None:
 
     config = {'server.socket_host': HOST, 'server.socket_port': service.port, 'engine.autoreload.on': False}
     config |= {'log.screen': False, 'server.socket_queue_size': 128}
+    cherrypy._cprequest.Request.show_tracebacks = False  # before there is a configuration, too
     if service.tls is not None:
         module = 'pyopenssl' if 'pyopenssl' in service.variants else 'builtin'
         certificate, key = service.tls

@@ -301,6 +301,10 @@ class RequestTest(ServerCase):
             (upgrade_request('Transfer-Encoding: chunked') + b'0\r\n\r\n', 400),
             (upgrade_request('Connection: notupgrade', leave_out='Connection'), 400),
             (upgrade_request('Upgrade: notwebsocket', leave_out='Upgrade'), 400),
+            (upgrade_request('X-Space : x'), 400),
+            (upgrade_request('X-Folded: x', ' y'), 400),
+            (upgrade_request().replace(b'Host', b'X-Bare: x\nHost'), 400),
+            (upgrade_request(*(f'X-{number}: x' for number in range(130))), 431),
         ):
             with self.subTest(request):
                 # What follows a refused upgrade is not served.

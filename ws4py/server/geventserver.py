@@ -38,6 +38,7 @@ from ws4py.broadcasting import broadcast
 from ws4py.exc import HTTPError
 from ws4py.greenlets import GreenletDriver, hurry, wrap_tls
 from ws4py.handshake import refuse
+from ws4py.http11 import parse_fields
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message, Payload
 from ws4py.server.wsgiutils import WebSocketWSGIApplication
@@ -130,7 +131,10 @@ class WebSocketWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]  # as abov
 
     def handle(self) -> None:
         """Handle requests until one becomes a websocket, or there are no more."""
-        super().handle()
+        try:
+            super().handle()
+        except OSError as error:  # it has not heard why it was refused
+            logger.debug('the connection of %s broke: %s', self.client_address, error)
         pool, websocket = self.server.pool, self.websocket
         self.__dict__.clear()  # nothing of the request has to stay for as long as the websocket
         if websocket is not None:
@@ -144,7 +148,7 @@ class WebSocketWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]  # as abov
 
     def MessageClass(self, rfile: Any, *args: Any) -> Any:
         """Read the headers of the request."""
-        return super().MessageClass(_Head(rfile, self.server.limits.head_size), *args)
+        return super().MessageClass(_Head(rfile, self.server.limits), *args)
 
     def _handle_client_error(self, ex: Exception) -> Any:
         """The answer to a request that could not be read."""
@@ -155,6 +159,9 @@ class WebSocketWSGIHandler(pywsgi.WSGIHandler):  # type: ignore[misc]  # as abov
         if isinstance(ex, HTTPError):
             logger.info('a request of %s is refused with %d, %s', self.client_address, ex.status, ex)
             return str(ex.status), refuse(ex.status, ex.msg).build()
+        if isinstance(ex, OSError):
+            logger.debug('no request of %s: %s', self.client_address, ex)
+            return '400', b''
         return super()._handle_client_error(ex)
 
     def get_environ(self) -> WSGIEnvironment:
@@ -289,21 +296,31 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
 
 
 class _Head:
-    """A file to read the headers of a request from, of which it gives no more than *size* bytes."""
+    """A file to read the headers of a request from, which holds them to the rules of :mod:`ws4py.http11`.
 
-    def __init__(self, rfile: Any, size: int) -> None:
+    gevent would pass over what a proxy may have understood in another way.
+    """
+
+    def __init__(self, rfile: Any, limits: Limits) -> None:
         self._rfile = rfile
-        self._left = size
+        self._limits = limits
+        self._left = limits.head_size
+        self._lines: list[bytes] = []
 
     def readline(self, size: int) -> bytes:
         """A line.
 
-        :raises HTTPError: 431 there are too many bytes.
+        :raises HTTPError: 431 there are too many bytes or lines, 400 one of them is malformed.
         """
         line: bytes = self._rfile.readline(min(size, self._left + 1))
         self._left -= len(line)
         if self._left < 0:
             raise HTTPError(431, 'the head of the request is too large')
+        if line and not line.endswith(b'\r\n'):
+            raise HTTPError(400, 'a line that ends with a bare LF (expected CR LF)')
+        self._lines.append(line)
+        if line == b'\r\n':
+            parse_fields(b''.join(self._lines).decode('latin-1'), self._limits)
         return line
 
 

@@ -1,0 +1,56 @@
+"""Every attack on every server, as a test of its own; ``make attack`` runs them in their full size."""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from typing import Any
+
+from backends import servers
+
+from .items import NotOwned
+from .runner import ATTACKS, NAMES, Running
+
+
+@unittest.skipUnless(sys.platform == 'linux', 'the figures of a process are read from /proc')
+class OnServer:
+    """The attacks on one server; a mixin."""
+
+    name: str
+    running: Running
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        missing = servers.missing(cls.name)
+        if missing:
+            raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
+        cls.running = Running(cls.name)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        with cls.running:
+            pass
+        assert not cls.running.faults, cls.running.faults
+
+
+def _method(attack: Any) -> Any:
+    def test(self: Any) -> None:
+        try:
+            figure = self.running.attempt(attack)
+        except NotOwned as reason:
+            figure = str(reason)  # what the attack could be held to has been asserted before
+        self.assertTrue(figure)
+
+    test.__doc__ = attack.title
+    return test
+
+
+for _name in NAMES:
+    _members = {f'test_{attack.name}': _method(attack) for attack in ATTACKS}
+    _class = type(f'On_{_name}', (OnServer, unittest.TestCase), {'name': _name, '__module__': __name__, **_members})
+    globals()[_class.__name__] = _class
+del _class
+
+
+if __name__ == '__main__':
+    unittest.main()
