@@ -91,8 +91,8 @@ def basic(text: str) -> str:
 class Collector(WebSocketClient):
     """A client that keeps what it hears."""
 
-    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None, headers: Any = None) -> None:
-        super().__init__(url, ssl_options={'ssl_context': ssl_context} if ssl_context else None, headers=headers)
+    def __init__(self, url: str, ssl_context: ssl.SSLContext | None = None, **options: Any) -> None:
+        super().__init__(url, ssl_options={'ssl_context': ssl_context} if ssl_context else None, **options)
         self.heard: list[str] = []
         self.answered = threading.Event()
         self.end: tuple[int, bytes] | None = None
@@ -275,6 +275,18 @@ class Examples(unittest.TestCase):
                 listener.run_forever()
                 self.assertEqual(listener.end[0] if listener.end else None, code)  # the other just ends
                 self.assertEqual((server.returncode, errors), (0, ''))
+
+    def test_compression_on_asyncio(self) -> None:
+        _, url = self.start_server('compressed_asyncio_server.py', program=ASYNCIO_ON_A_FREE_PORT)
+        client = Collector(url, extensions=['permessage-deflate'])
+        client.connect()
+        self.assertEqual(
+            client.extensions, [b'permessage-deflate; server_max_window_bits=12; client_max_window_bits=12']
+        )
+        client.send('hello ' * 1000)
+        client.send('hello')
+        client.run_forever()
+        self.assertEqual((client.heard, client.end), (['hello ' * 1000, 'hello'], (1000, b'enough')))
 
     def test_paths_and_a_health_check_on_asyncio(self) -> None:
         server, url = self.start_server('paths_asyncio_server.py', program=ASYNCIO_ON_A_FREE_PORT)
