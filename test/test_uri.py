@@ -102,6 +102,10 @@ BAD = [
 
 
 class ParseTest(unittest.TestCase):
+    def test_what_it_is_before_it_is_a_websocket(self) -> None:
+        for url, scheme in (('ws://a', 'http'), ('wss://a', 'https'), ('wss+unix:///a', 'https')):
+            self.assertEqual(parse(url).http_scheme, scheme)
+
     def test_good(self) -> None:
         for url, parts in GOOD:
             with self.subTest(url=url):

@@ -12,6 +12,8 @@ import socket
 from collections.abc import Coroutine
 from typing import Any, Optional
 
+from ws4py.addresses import interleave
+
 __all__ = ['dial']
 
 NEXT_ADDRESS = 0.25  # seconds after which the next address is tried besides (RFC 8305 section 5)
@@ -31,7 +33,7 @@ async def dial(
     if unix_socket_path is not None:
         return await _connect(socket.AF_UNIX, 0, unix_socket_path, timeout)
     resolve = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = await _within(timeout, resolve, f'the name {host} was not resolved')
+    addresses = interleave(await _within(timeout, resolve, f'the name {host} was not resolved'))
     attempts: list[asyncio.Task[socket.socket]] = []
     winner: Optional[asyncio.Task[socket.socket]] = None
     failure: BaseException = OSError(f'{host} has no address')

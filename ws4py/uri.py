@@ -53,6 +53,11 @@ class URI:
     password: Optional[str] = field(default=None, repr=False)
 
     @property
+    def http_scheme(self) -> str:
+        """``'http'`` or ``'https'``, what a WebSocket is before it is one."""
+        return 'https' if self.secure else 'http'
+
+    @property
     def host_header(self) -> str:
         """The value of the ``Host`` header: IPv6 in brackets and without its zone, no port where it is the default."""
         host = f'[{self.host.partition("%")[0]}]' if ':' in self.host else self.host

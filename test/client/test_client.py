@@ -17,7 +17,7 @@ from helpers import RecordingDriver
 from support_sockets import ScriptedServer, read_request, response_to, say, until
 from support_tls import needs_certificates
 
-from ws4py.client import WebSocketBaseClient
+from ws4py.client import USER_AGENT, WebSocketBaseClient
 from ws4py.exc import HandshakeError
 from ws4py.handshake import accept_key
 from ws4py.limits import DEFAULT_LIMITS, Limits
@@ -199,6 +199,7 @@ class RequestTest(ClientTestCase):
             b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
             b'Sec-WebSocket-Version: 13\r\n'
             b'Origin: http://example.test:8080\r\n'
+            b'User-Agent: ' + USER_AGENT.encode() + b'\r\n'
             b'Sec-WebSocket-Protocol: chat, Echo\r\n'
             b'Sec-WebSocket-Extensions: x-one; a=1\r\n\r\n',
         )

@@ -11,8 +11,9 @@ Clients on an event loop have a :meth:`~WebSocketBaseClient.connect` of their ow
 everything else: the arguments, the request, TLS, and the judgement of the response, which is fed to
 :meth:`~WebSocketBaseClient._feed_response` as it comes.
 
-It follows no redirects, speaks through no proxies and does not connect again by itself; calling ``__init__`` again
-gives the object a fresh connection. What the bytes of a handshake mean is decided in :mod:`ws4py.handshake`.
+Redirects are followed where that is asked for. It speaks through no proxies and does not connect again by itself;
+calling ``__init__`` again gives the object a fresh connection. What the bytes of a handshake mean is decided in
+:mod:`ws4py.handshake`.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ import base64
 import dataclasses
 import socket
 import ssl
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Optional
+from urllib.parse import urljoin
 
-from ws4py import WS_VERSION
+from ws4py import WS_VERSION, __version__
+from ws4py.addresses import interleave
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Codec, Configured, offer
 from ws4py.handshake import check_response, generate_key, response_reader
@@ -32,7 +36,7 @@ from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
 from ws4py.opening import Deadline
 from ws4py.state import Event, State, after
-from ws4py.uri import parse
+from ws4py.uri import URI, parse
 from ws4py.websocket import WebSocket
 
 __all__ = ['WebSocketBaseClient']
@@ -40,6 +44,9 @@ __all__ = ['WebSocketBaseClient']
 SSL_OPTIONS = frozenset(
     ('cert_reqs', 'ca_certs', 'certfile', 'keyfile', 'ciphers', 'server_hostname', 'ssl_context'),
 )
+USER_AGENT = f'ws4py/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}'
+REDIRECTS = (301, 302, 303, 307, 308)
+CREDENTIALS = ('authorization', 'cookie', 'proxy-authorization')  # headers that are for one origin only
 SWITCHING_PROTOCOLS = b'HTTP/1.1 101 Switching Protocols\r\n'
 
 
@@ -57,6 +64,9 @@ class WebSocketBaseClient(WebSocket):
     :param headers: more headers for the request, (name, value) pairs; one named like a computed header replaces it.
     :param exclude_headers: names of computed headers that are not sent.
     :param limits: bounds of this connection, else those of the class.
+    :param max_redirects: so many redirects of the server are followed, one after the other; none by default. Afterwards
+        ``url`` says where they have led to. Nobody is led from wss to ws, to another scheme, or away from a Unix
+        socket; and headers with credentials (Authorization, Cookie) and those of the URL go to no other origin.
     :raises ValueError: the URL is not one of a WebSocket, or CR, LF or NUL is in what would be sent.
     :raises TypeError: an unknown key in *ssl_options*.
 
@@ -70,6 +80,9 @@ class WebSocketBaseClient(WebSocket):
 
     #: TLS options of every client of this class, for those that are constructed without any of their own.
     default_ssl_options: Mapping[str, Any] = {}
+
+    #: How many redirects are followed.
+    max_redirects = 0
 
     _is_client = True
     _socket_first = True  # the constructor makes a socket, as those of ws4py 0.x do; not so on event loops
@@ -85,14 +98,12 @@ class WebSocketBaseClient(WebSocket):
         exclude_headers: Optional[Sequence[str]] = None,
         *,
         limits: Optional[Limits] = None,
+        max_redirects: Optional[int] = None,
     ) -> None:
-        self._uri = parse(url)
-        self.url = url
-        self.scheme = self._uri.scheme
-        self.host = self._uri.host
-        self.port = self._uri.port
-        self.unix_socket_path = self._uri.unix_socket_path
-        self.resource = self._uri.resource
+        self._go_to(url, parse(url))
+        if max_redirects is not None:
+            self.max_redirects = max_redirects
+        self._redirects = 0  # those that were followed
         self.ssl_options = _merge_ssl_options(self.default_ssl_options, ssl_options or {})
         self.extra_headers = list(headers or ())
         self.exclude_headers = list(exclude_headers or ())
@@ -111,6 +122,16 @@ class WebSocketBaseClient(WebSocket):
         self._response: Optional[Generator[int, Optional[bytes], tuple[bytes, bytes]]] = None
         self._response_begun = False
         self._prepare()
+
+    def _go_to(self, url: str, uri: URI) -> None:
+        """Take *url* apart into the attributes that may be changed before :meth:`connect`."""
+        self._uri = uri
+        self.url = url
+        self.scheme = uri.scheme
+        self.host = uri.host
+        self.port = uri.port
+        self.unix_socket_path = uri.unix_socket_path
+        self.resource = uri.resource
 
     def _prepare(self) -> None:
         """Called by every ``__init__``, also by one that is called again: what a subclass needs for a connection."""
@@ -144,8 +165,9 @@ class WebSocketBaseClient(WebSocket):
             ('Upgrade', 'websocket'),
             ('Sec-WebSocket-Key', self.key.decode('latin-1')),
             ('Sec-WebSocket-Version', str(max(WS_VERSION))),
-            ('Origin', f'{"https" if self._uri.secure else "http"}://{host}'),
+            ('Origin', f'{self._uri.http_scheme}://{host}'),
         ]
+        computed.append(('User-Agent', USER_AGENT))
         if self.protocols:
             computed.append(('Sec-WebSocket-Protocol', build_token_list(map(_text, self.protocols))))
         if self.extensions:
@@ -186,8 +208,15 @@ class WebSocketBaseClient(WebSocket):
         try:
             request = self.handshake_request
             timeout = self.sock.gettimeout()
-            self._connect_socket()
-            self._shake_hands(request)
+            while True:
+                try:
+                    self._connect_socket()
+                    self._shake_hands(request)
+                    break
+                except Redirected as redirected:
+                    self.close_connection()
+                    request = self._follow(redirected)
+                    self.sock = self._first_socket()
             self.sock.settimeout(timeout)
         except BaseException:
             self._give_up()
@@ -231,7 +260,8 @@ class WebSocketBaseClient(WebSocket):
 
     def _resolve(self) -> list[Any]:
         try:
-            return list(self._sockets.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM))
+            found = self._sockets.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+            return interleave(found)
         except OSError:
             return []
 
@@ -302,6 +332,7 @@ class WebSocketBaseClient(WebSocket):
         except StopIteration as done:
             head, rest = done.value
         self._response = None
+        self._look_for_redirect(head)
         line, _, headers = head.partition(b'\r\n')
         self.process_response_line(line)
         self.protocols, self.extensions = self.process_handshake_header(headers)
@@ -309,6 +340,60 @@ class WebSocketBaseClient(WebSocket):
         self.buf = rest
         self.state = after(self.state, Event.OPENED)
         return True
+
+    def _look_for_redirect(self, head: bytes) -> None:
+        """
+        :raises Redirected: the server sends us elsewhere, and we go there.
+        :raises HandshakeError: we do not go there.
+        """
+        if not self.max_redirects:
+            return
+        response = Response.parse(head, self.limits)
+        if response.status not in REDIRECTS:
+            return
+        try:
+            if self._redirects >= self.max_redirects:
+                raise ValueError(f'{self._redirects} redirects were followed already')
+            raise Redirected(*self._target(response.headers.get_all('Location')))
+        except ValueError as error:
+            refusal = HandshakeError(f'a redirect ({response.status}) that is not followed: {error}')
+            refusal.response_status = response.status
+            raise refusal from None
+
+    def _target(self, locations: list[str]) -> tuple[str, URI]:
+        """The URL that a redirect leads to (RFC 9110 section 10.2.2).
+
+        :raises ValueError: there is none, or it is none to go to.
+        """
+        if len(locations) != 1:
+            raise ValueError(f'Location is there {len(locations)} times (expected once)')
+        if self.unix_socket_path is not None:
+            raise ValueError('it leads away from a Unix socket')
+        host = dataclasses.replace(self._uri, host=self.host, port=self.port).host_header
+        scheme, _, rest = urljoin(f'{self._uri.http_scheme}://{host}{self.resource}', locations[0]).partition(':')
+        url = f'{ {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme) }:{rest}'.partition('#')[0]
+        uri = parse(url)
+        if uri.unix_socket_path is not None:
+            raise ValueError('it leads to a Unix socket')
+        if self._uri.secure and not uri.secure:
+            raise ValueError('it leads from wss to ws')
+        if uri.username is not None:
+            raise ValueError('it has a user name')
+        return url, uri
+
+    def _follow(self, redirected: Redirected) -> bytes:
+        """Be a client of where the server has sent us; the request to send there, on a new connection."""
+        self._redirects += 1
+        before, uri = self._uri, redirected.uri
+        if (uri.secure, uri.host, uri.port) == (before.secure, self.host, self.port):
+            uri = dataclasses.replace(uri, username=before.username, password=before.password)
+        else:
+            hidden = (*CREDENTIALS, 'host')
+            self.extra_headers = [field for field in self.extra_headers if _text(field[0]).lower() not in hidden]
+            self.ssl_options = {key: value for key, value in self.ssl_options.items() if key != 'server_hostname'}
+        self._go_to(redirected.url, uri)
+        self.key = generate_key()
+        return self.handshake_request
 
     def process_response_line(self, response_line: bytes) -> None:
         """Judge the first line of the response, given without its CRLF.
@@ -364,6 +449,15 @@ class WebSocketBaseClient(WebSocket):
         if options.get('ciphers') is not None:
             context.set_ciphers(options['ciphers'])
         return context
+
+
+class Redirected(Exception):
+    """The server has sent us elsewhere."""
+
+    def __init__(self, url: str, uri: URI) -> None:
+        super().__init__(url)
+        self.url = url
+        self.uri = uri
 
 
 def broken_off(cause: object) -> HandshakeError:

@@ -24,7 +24,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, overload
 
 from ws4py import async_websocket, closecode
 from ws4py.async_websocket import Moment
-from ws4py.client import WebSocketBaseClient, broken_off
+from ws4py.client import Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.messaging import Payload
 from ws4py.state import State
@@ -65,7 +65,17 @@ class WebSocketClient(WebSocketBaseClient, async_websocket.WebSocket):
             raise RuntimeError('this client is connecting already')
         opening = self._opening = _Opening(self, asyncio.get_running_loop())
         try:
-            await opening.run(self.handshake_request)
+            request = self.handshake_request
+            while True:
+                try:
+                    await opening.run(request)
+                    break
+                except Redirected as redirected:
+                    opening.abort()
+                    if self._opening is not opening:
+                        raise broken_off('__init__ was called again') from None
+                    request = self._follow(redirected)
+                    opening = self._opening = _Opening(self, asyncio.get_running_loop())
         except BaseException:
             if self._opening is not opening:  # __init__ was called again meanwhile
                 opening.abort()

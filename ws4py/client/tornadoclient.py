@@ -25,12 +25,11 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from ws4py import closecode
 from ws4py.asyncdriving import AsyncioDriver
-from ws4py.client import WebSocketBaseClient, broken_off
+from ws4py.client import Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Configured
 from ws4py.iostream import StreamDriver, StreamSocket
-from ws4py.limits import Limits
 from ws4py.outbox import BLOCK
 
 __all__ = ['TornadoWebSocketClient']
@@ -58,11 +57,9 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         exclude_headers: Optional[Sequence[str]] = None,
         *,
         heartbeat_freq: Optional[float] = None,
-        limits: Optional[Limits] = None,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, limits=limits
-        )
+        super().__init__(url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options)
         self.io_loop = io_loop or _current_loop()
 
     def _prepare(self) -> None:
@@ -105,8 +102,13 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         """Connect, and drive the connection or tell why there is none."""
         try:
             attempt.enter()
-            sock = await dial(self.host, self.port, self.unix_socket_path, self.limits.connect_timeout)
-            stream = await self._shake_hands_on(sock, request)
+            while True:
+                sock = await dial(self.host, self.port, self.unix_socket_path, self.limits.connect_timeout)
+                try:
+                    stream = await self._shake_hands_on(sock, request)
+                    break
+                except Redirected as redirected:
+                    request = self._follow(redirected)
             if attempt.stopped:  # asyncio.wait_for() has not heard of it (up to Python 3.11)
                 stream.close()
                 raise asyncio.CancelledError
