@@ -20,7 +20,7 @@ TABLE = """
 addresses exc closecode limits masking utf8validator uri state
 framing http11
 messaging permessage_deflate extensions
-streaming handshake policy auth
+streaming handshake proxies policy auth
 timers outbox blocking keepalive opening sending receiving closing
 websocket admission broadcasting manager
 driving asyncdriving transport dialing greenlets iostream async_websocket

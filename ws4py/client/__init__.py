@@ -11,9 +11,9 @@ Clients on an event loop have a :meth:`~WebSocketBaseClient.connect` of their ow
 everything else: the arguments, the request, TLS, and the judgement of the response, which is fed to
 :meth:`~WebSocketBaseClient._feed_response` as it comes.
 
-Redirects are followed where that is asked for. It speaks through no proxies and does not connect again by itself;
-calling ``__init__`` again gives the object a fresh connection. What the bytes of a handshake mean is decided in
-:mod:`ws4py.handshake`.
+Redirects are followed, and proxies (:mod:`ws4py.proxies`) are spoken through, where that is asked for. It does not
+connect again by itself; calling ``__init__`` again gives the object a fresh connection. What the bytes of a handshake
+mean is decided in :mod:`ws4py.handshake`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 from urllib.parse import urljoin
 
 from ws4py import WS_VERSION, __version__
@@ -35,6 +35,7 @@ from ws4py.handshake import check_response, generate_key, response_reader
 from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
 from ws4py.opening import Deadline
+from ws4py.proxies import Proxy, answer_reader, choose, connect_request
 from ws4py.state import Event, State, after
 from ws4py.uri import URI, parse
 from ws4py.websocket import WebSocket
@@ -67,6 +68,8 @@ class WebSocketBaseClient(WebSocket):
     :param max_redirects: so many redirects of the server are followed, one after the other; none by default. Afterwards
         ``url`` says where they have led to. Nobody is led from wss to ws, to another scheme, or away from a Unix
         socket; and headers with credentials (Authorization, Cookie) and those of the URL go to no other origin.
+    :param proxy: the HTTP proxy to speak through, ``http://user:password@host:port``; True for the one that the
+        environment names. None, the default, is the direct way.
     :raises ValueError: the URL is not one of a WebSocket, or CR, LF or NUL is in what would be sent.
     :raises TypeError: an unknown key in *ssl_options*.
 
@@ -99,7 +102,9 @@ class WebSocketBaseClient(WebSocket):
         *,
         limits: Optional[Limits] = None,
         max_redirects: Optional[int] = None,
+        proxy: Union[str, bool, None] = None,
     ) -> None:
+        self.proxy = proxy
         self._go_to(url, parse(url))
         if max_redirects is not None:
             self.max_redirects = max_redirects
@@ -132,6 +137,7 @@ class WebSocketBaseClient(WebSocket):
         self.port = uri.port
         self.unix_socket_path = uri.unix_socket_path
         self.resource = uri.resource
+        self._proxy = choose(self.proxy, uri)
 
     def _prepare(self) -> None:
         """Called by every ``__init__``, also by one that is called again: what a subclass needs for a connection."""
@@ -237,6 +243,12 @@ class WebSocketBaseClient(WebSocket):
         """Called by :meth:`connect` when the connection is open; to be overridden by what drives it."""
 
     @property
+    def _way(self) -> tuple[str, Optional[int]]:
+        """Host and port to connect to: the server's, or its proxy's."""
+        proxy = self._proxy
+        return (self.host, self.port) if proxy is None else (proxy.host, proxy.port)
+
+    @property
     def _sockets(self) -> Any:
         """The module whose sockets are used; a client on a framework that has sockets of its own names that one."""
         return socket
@@ -260,7 +272,7 @@ class WebSocketBaseClient(WebSocket):
 
     def _resolve(self) -> list[Any]:
         try:
-            found = self._sockets.getaddrinfo(self.host, self.port, socket.AF_UNSPEC, socket.SOCK_STREAM)
+            found = self._sockets.getaddrinfo(*self._way, socket.AF_UNSPEC, socket.SOCK_STREAM)
             return interleave(found)
         except OSError:
             return []
@@ -269,7 +281,7 @@ class WebSocketBaseClient(WebSocket):
         """Try the constructor's socket with the host's name, then each further address with a new one."""
         try:
             self.sock.settimeout(self.limits.connect_timeout)
-            self.sock.connect(self.bind_addr)
+            self.sock.connect(self.bind_addr if self._proxy is None else self._way)
             return
         except OSError as error:
             if self.unix_socket_path is not None:
@@ -290,6 +302,8 @@ class WebSocketBaseClient(WebSocket):
     def _shake_hands(self, request: bytes) -> None:
         """TLS, the request and its answer, all before one deadline."""
         deadline = Deadline(self.limits.handshake_timeout)
+        if self._proxy is not None:
+            self._pass_proxy(self._proxy, deadline)
         if self._uri.secure:
             # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
             self.sock = self._wrap_tls(self.sock)
@@ -303,6 +317,21 @@ class WebSocketBaseClient(WebSocket):
             while not done:
                 deadline.apply(self.sock)
                 done = self._feed_response(self.sock.recv(self.reading_buffer_size))
+        except OSError as error:
+            raise broken_off(error) from error
+
+    def _pass_proxy(self, proxy: Proxy, deadline: Deadline) -> None:
+        """Have the proxy connect us with the server."""
+        request, reader = connect_request(proxy, self.host, self.port), answer_reader(self.limits)
+        try:
+            deadline.apply(self.sock)
+            self.sock.sendall(request)
+            size = next(reader)
+            while True:
+                deadline.apply(self.sock)
+                size = reader.send(self.sock.recv(size) or lost_proxy())
+        except StopIteration:
+            pass
         except OSError as error:
             raise broken_off(error) from error
 
@@ -458,6 +487,11 @@ class Redirected(Exception):
         super().__init__(url)
         self.url = url
         self.uri = uri
+
+
+def lost_proxy() -> bytes:
+    """:raises HandshakeError: always."""
+    raise broken_off('the proxy closed the connection')
 
 
 def broken_off(cause: object) -> HandshakeError:
