@@ -16,7 +16,7 @@ from support_transport import CLOSE, KIB, TEXT, AsyncPeer, TransportCase, until
 from ws4py.async_websocket import EchoWebSocket, Moment, WebSocket
 from ws4py.asyncdriving import CROWD
 from ws4py.exc import StreamClosed
-from ws4py.framing import OPCODE_PING, OPCODE_TEXT
+from ws4py.framing import OPCODE_PING, OPCODE_PONG, OPCODE_TEXT
 from ws4py.messaging import BinaryMessage, TextMessage
 from ws4py.state import State
 from ws4py.transport import TransportConnection
@@ -61,6 +61,19 @@ class AsyncCase(TransportCase):
 
 
 class Recv(AsyncCase):
+    async def test_any_number_of_pings_and_pongs_beside_an_iteration_in_opened(self) -> None:
+        class Chat(Asked):
+            async def opened(self) -> None:  # type: ignore[override]
+                async for message in self:
+                    await self.send(f'you said {message}')
+
+        _, peer, _ = await self.connect(Chat)
+        for _ in range(3 * CROWD):
+            peer.writer.write(PING + frame(OPCODE_PONG, b'!', masked=True))
+            self.assertEqual(await self.within(peer.receive()), (0x80 | OPCODE_PONG, b'?'))
+        peer.text('hello')
+        self.assertEqual(await self.within(peer.receive()), (TEXT, b'you said hello'))
+
     async def test_messages_that_came_before_and_one_that_comes(self) -> None:
         websocket, peer, _ = await self.connect()
         peer.text('one', 'two')

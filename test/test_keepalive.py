@@ -161,6 +161,44 @@ class OnAClock(unittest.TestCase):
         self.go(12)
         self.assertIn(('abort', 1011, 'no answer to a ping within 3 s'), connection.asked)
 
+    def test_a_pong_that_is_faster_than_the_call_which_sends_the_ping(self) -> None:
+        connection, keepalive = self.keep(ping_interval=5)
+
+        def try_ping(payload: bytes) -> bool:
+            keepalive.pong(payload)  # as the thread that reads would
+            return True
+
+        connection.try_ping = try_ping  # type: ignore[method-assign]
+        self.go(5)
+        self.assertEqual((connection.latency, keepalive._pings), (0, {}))
+
+    def test_a_ping_that_did_not_go_out_is_not_remembered(self) -> None:
+        connection, keepalive = self.keep(ping_interval=5)
+        connection.pings_go_out = False
+        self.go(5)
+        self.assertEqual(keepalive._pings, {})
+
+    def test_a_peer_that_takes_what_waits_for_it_is_there(self) -> None:
+        connection, keepalive = self.keep(ping_interval=5, ping_timeout=3, idle_timeout=20)
+        for _ in range(19):
+            self.go(1)
+            keepalive.took(unread=False)
+        self.assertEqual({call[0] for call in connection.asked}, {'ping'})
+        self.assertNotIn(('close', 1001, 'nothing received for 20 s'), connection.asked)
+        self.go(1)
+        self.assertIn(('close', 1001, 'nothing received for 20 s'), connection.asked)
+        self.go(3)
+        self.assertEqual(connection.asked[-1], ('abort', 1011, 'no answer to a ping within 3 s'))
+
+    def test_nor_is_it_idle_while_it_is_not_read(self) -> None:
+        connection, keepalive = self.keep(idle_timeout=10)
+        for _ in range(19):
+            self.go(1)
+            keepalive.took(unread=True)
+        self.assertEqual(connection.asked, [])
+        self.go(10)
+        self.assertEqual(connection.asked, [('close', 1001, 'nothing received for 10 s')])
+
     def test_idle_means_without_a_byte(self) -> None:
         connection, keepalive = self.keep(idle_timeout=10)
         self.go(8)

@@ -437,7 +437,7 @@ class Coroutines(Case):
         peer.text('two')
         peer.pong(b'three')
         peer.ping(b'four')
-        while not websocket.pending_calls or len(websocket.pending_calls) < 3:
+        while not websocket.pending_calls or len(websocket.pending_calls) < 2:
             self.assertTrue(websocket.once())
         self.assertEqual(peer.receive(), (PONG, b'four'))  # nobody waits for an answer to a ping
         ((coroutine, done),) = driver.coroutines
@@ -446,7 +446,9 @@ class Coroutines(Case):
             coroutine.send(None)
         self.assertEqual(websocket.calls, [('awaited', b'one')])
         calls, websocket.pending_calls = websocket.pending_calls, None
-        self.assertEqual([hook.__name__ for hook, _ in calls], ['received_message', 'ponged', 'pinged'])
+        self.assertEqual(
+            [hook.__name__ for hook, _ in calls], ['received_message', 'ponged']
+        )  # of pings it does not hear
 
     def test_a_close_is_answered_after_what_came_before_it(self) -> None:
         ours, theirs = socket.socketpair()
@@ -477,6 +479,50 @@ class Coroutines(Case):
                 self.assertEqual(len(websocket.pending_calls), int(waits))
                 self.assertIs(websocket.state, State.OPEN if waits else State.CLOSE_EXCHANGED)
 
+    def behind(self, hook: str, **hooks: Any) -> tuple[Any, Peer]:
+        """A connection on which the coroutine of *hook* runs."""
+        websocket, peer = self.pair(type('Behind', (WebSocket,), {'calls': [], **hooks}))
+        websocket.attach(RecordingDriver(), True)
+        websocket.pending_calls, websocket.awaited = collections.deque(), getattr(websocket, hook)
+        return websocket, peer
+
+    def test_pings_and_pongs_that_nobody_hears_of_do_not_wait(self) -> None:
+        websocket, peer = self.behind('received_message')
+        for number in range(20):
+            peer.pong(b'!')
+            peer.ping(b'%d' % number)
+            self.assertTrue(websocket.once())
+        for number in range(20):
+            self.assertEqual(peer.receive(), (PONG, b'%d' % number))
+        self.assertEqual(len(websocket.pending_calls), 0)
+
+    def test_they_do_not_wait_for_opened(self) -> None:
+        def pinged(websocket: Any, ping: Any) -> None:
+            websocket.calls.append(ping.data)
+
+        async def ponged(websocket: Any, pong: Any) -> None:
+            self.fail('nobody awaits it')
+
+        websocket, peer = self.behind('opened', pinged=pinged, ponged=ponged)
+        peer.ping(b'one')
+        peer.pong(b'two')
+        with self.assertLogs('ws4py', 'INFO') as caught:
+            while not caught.output:
+                self.assertTrue(websocket.once())
+        self.assertEqual((websocket.calls, len(websocket.pending_calls)), ([b'one'], 0))
+        self.assertIn('opened() is still running', caught.output[0])
+
+    def test_what_they_raise_meanwhile_closes_the_connection(self) -> None:
+        def ponged(websocket: Any, pong: Any) -> None:
+            raise LookupError
+
+        websocket, peer = self.behind('opened', ponged=ponged)
+        peer.pong()
+        with logs():
+            while websocket.once():
+                pass
+        self.assertEqual(peer.receive(), (CLOSE, b'\x03\xf3'))
+
     def test_without_a_loop_they_are_an_error(self) -> None:
         with logs() as records, running(self.Async) as (_, peer):
             peer.text('one')
@@ -493,6 +539,20 @@ class Driven(Case):
         driver = RecordingDriver()
         websocket.attach(driver, True)
         return websocket, peer, driver
+
+    def test_a_peer_that_takes_what_waits_for_it_is_there(self) -> None:
+        websocket, _, _ = self.attached(limited(ping_interval=5, write_high_water=1000))
+        self.assertTrue(websocket.flush())
+        for _ in range(2):
+            with mock.patch.object(websocket._keepalive, 'took') as took:
+                self.assertTrue(websocket.flush())
+                took.assert_called_once_with(websocket.watched[1])
+            while not websocket.watched[1]:
+                websocket.send(bytes(64 * 1024), True)
+        websocket._outbox = None
+        with mock.patch.object(websocket._keepalive, 'took') as took:
+            self.assertFalse(websocket.flush())
+            took.assert_not_called()
 
     def test_nothing_there_is_no_end(self) -> None:
         websocket, peer, _ = self.attached()

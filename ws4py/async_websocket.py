@@ -161,10 +161,13 @@ class WebSocket(websocket.WebSocket):
             """Called with each message, if it is overridden; else they are for :meth:`recv`."""
 
         def pinged(self, ping: PingControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
-            """Called with each ping of the peer."""
+            """Called with each ping of the peer.
+
+            While ``opened()`` runs only a plain function is called; a coroutine would have to wait for its end.
+            """
 
         def ponged(self, pong: PongControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
-            """Called with each pong."""
+            """Called with each pong; while ``opened()`` runs as with ``pinged()``."""
 
     # Sending
 

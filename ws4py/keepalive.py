@@ -79,12 +79,14 @@ class Keepalive:
     ) -> None:
         limits = websocket.limits
         self.received = time.monotonic()
+        self._took = 0.0  # when the peer last took something that had to wait for it
         self._websocket = websocket
         self._call_later = call_later
         self._heartbeat = heartbeat
         self._interval = limits.ping_interval
         self._timeout = limits.ping_timeout
         self._idle = limits.idle_timeout
+        self._lock = threading.Lock()  # around the next, which the timers' thread and the reading one change
         self._pings: dict[bytes, float] = {}  # pings that were sent and not answered yet, and when; the latest ones
         self._pinged: Optional[float] = None  # when the oldest ping without an answer was due
         self._unsent = False  # … and whether something stood in its way
@@ -100,14 +102,25 @@ class Keepalive:
         """Bytes came from the peer."""
         self.received = time.monotonic()
 
+    def took(self, unread: bool) -> None:
+        """The peer took some of what waits for it. A ping may be far behind in the queue, so it need not be answered.
+
+        :param unread: so much waits that nothing is read from the peer: that it sends nothing tells nothing.
+        """
+        self._took = time.monotonic()
+        if unread:
+            self.touch()
+
     def pong(self, payload: bytes) -> None:
         """A pong came: where it answers a ping of ours, that tells how long the way there and back is.
 
         An answer may stand for earlier pings as well (RFC 6455 section 5.5.3). Any other pong tells nothing.
         """
-        sent = self._pings.get(payload)
-        if sent is not None:
-            self._websocket.latency = time.monotonic() - sent
+        now = time.monotonic()
+        with self._lock:
+            if payload not in self._pings:
+                return
+            self._websocket.latency = now - self._pings[payload]
             pings = list(self._pings)
             for answered in pings[: pings.index(payload) + 1]:
                 del self._pings[answered]
@@ -139,17 +152,20 @@ class Keepalive:
             self._later(self._timeout, self._check_ping)
 
     def _send_ping(self) -> bool:
-        payload, now = os.urandom(PING_SIZE), time.monotonic()
-        if not self._websocket.try_ping(payload):
-            return False
-        self._pings[payload] = now
-        if len(self._pings) > PINGS:
-            del self._pings[next(iter(self._pings))]
-        return True
+        payload = os.urandom(PING_SIZE)
+        with self._lock:  # before it is sent: where a thread reads, the pong may be there before try_ping() returns
+            self._pings[payload] = time.monotonic()
+            if len(self._pings) > PINGS:
+                del self._pings[next(iter(self._pings))]
+        sent = self._websocket.try_ping(payload)
+        if not sent:
+            with self._lock:
+                self._pings.pop(payload, None)
+        return sent
 
     def _check_ping(self) -> None:
         assert self._timeout is not None and self._pinged is not None
-        if self.received >= self._pinged:
+        if max(self.received, self._took) >= self._pinged:
             self._pinged = None
         elif self._websocket.crowded:
             self._pinged = time.monotonic()

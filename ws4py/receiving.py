@@ -11,6 +11,7 @@ logged with its traceback and closes the connection with 1011.
 from __future__ import annotations
 
 import functools
+import inspect
 import logging
 import ssl
 import threading
@@ -39,6 +40,8 @@ class Receiver(Sender):
     sock_timeout: Optional[float] = None
     #: What a hook may raise that is a mistake of its own; anything else ends who calls it. A driver may know more.
     _faults: tuple[type[BaseException], ...] = (Exception,)
+    #: The hooks about pings and pongs as they are when nobody has overridden them.
+    _unheard: tuple[object, ...] = ()
 
     def __init__(self, sock: Any) -> None:
         super().__init__()
@@ -218,14 +221,14 @@ class Receiver(Sender):
         if stream.pings:
             pings, stream.pings = stream.pings, []
             for ping in pings:
-                if not (self._pong_to(stream, ping) and self.call(self.pinged, ping)):
+                if not (self._pong_to(stream, ping) and self._tell(self.pinged, ping)):
                     return False
         if stream.pongs:
             pongs, stream.pongs = stream.pongs, []
             for pong in pongs:
                 if self._keepalive is not None:
                     self._keepalive.pong(pong.data)
-                if not self.call(self.ponged, pong):
+                if not self._tell(self.ponged, pong):
                     return False
         return True
 
@@ -280,6 +283,27 @@ class Receiver(Sender):
             return self.hook_failed(hook, error)
         return True
 
+    def _tell(self, hook: Callable[..., object], frame: Union[PingControlMessage, PongControlMessage]) -> bool:
+        """Call the hook of a ping or a pong, in its turn; but one that would wait for ``opened()`` is called at once.
+
+        Pings come for as long as the connection lasts, and ``opened()`` may run for as long. Hooks that wait for it
+        would soon be so many that nothing more is read.
+        """
+        if self.pending_calls is None:
+            return self.call(hook, frame)
+        if getattr(hook, '__func__', None) in self._unheard:
+            return True
+        if self.awaited != self.opened or self.pending_calls:  # there is something to come behind
+            return self.call(hook, frame)
+        if inspect.iscoroutinefunction(hook):
+            logger.info('%s is a coroutine function and not called, opened() is still running', hook)
+            return True
+        try:
+            hook(frame)
+        except self._faults as error:
+            return self.hook_failed(hook, error)
+        return True
+
     def hook_failed(self, hook: Callable[..., object], error: BaseException) -> bool:
         """A hook raised, or the coroutine that it gave; False when that ends the connection."""
         if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
@@ -293,6 +317,13 @@ class Receiver(Sender):
         logger.error('%s raised', hook, exc_info=error)
         self._fail(closecode.INTERNAL_ERROR)
         return False
+
+    def flush(self) -> bool:
+        """Send what waits, as in the base class: a peer that takes it shows that it is there."""
+        unread, alive = self.watched[1], super().flush()
+        if alive and self._keepalive is not None:
+            self._keepalive.took(unread)
+        return alive
 
     def discard(self) -> bool:
         """Read and throw away, while the connection :attr:`lingers`; False at its end."""

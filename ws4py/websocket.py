@@ -103,6 +103,8 @@ class WebSocket(Closer):
     def ponged(self, pong: PongControlMessage) -> None:
         """Called with each pong, those that answer the pings of ``limits.ping_interval`` included."""
 
+    _unheard = (pinged, ponged)
+
     def unhandled_error(self, error: Exception) -> None:
         """Called with an :exc:`OSError` of the connection, which ends it. The default logs it.
 
