@@ -561,6 +561,18 @@ class Behaviour:
             self.assert_ended(websocket, 1001)
         self.assertEqual(self.manager._leaving, {})
 
+    def test_without_a_loop_nothing_is_put_off(self) -> None:
+        manager = WebSocketManager()
+        self.addCleanup(manager.stop)
+        websockets = [mock.MagicMock() for _ in range(3)]
+        for fd, websocket in enumerate(websockets):
+            websocket.sock.fileno.return_value = 10_000 + fd
+            with mock.patch.object(manager, 'poller'):
+                manager.add(websocket)
+        manager.close_all(spread=3600)
+        for websocket in websockets:
+            websocket.close.assert_called_once_with(code=1001, reason='Server is shutting down')
+
     def test_a_close_that_raises_does_not_keep_the_others(self) -> None:
         class Stubborn(Recorder):
             def close(self, code: int = 1000, reason: Any = '') -> None:

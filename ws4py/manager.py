@@ -367,7 +367,7 @@ class WebSocketManager(Driver, threading.Thread):
         websockets = self._all()
         for websocket, delay in zip(websockets, timers.spread(len(websockets), spread)):
             self._put_off(websocket)
-            if delay:
+            if delay and self.is_alive():  # else nobody would do it later
                 leave = functools.partial(self._leave, websocket, code, message)
                 self._leaving[websocket] = time.monotonic() + delay, self.call_later(delay, leave)
             else:

@@ -17,7 +17,7 @@ from ws4py.limits import Limits
 
 from .site import INTERVAL, PATIENCE
 
-MANY = 20
+MANY = 50
 SILENT = [1011, f'no answer to a ping within {PATIENCE:g} s']
 OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
 

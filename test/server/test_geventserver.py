@@ -600,6 +600,25 @@ class StopTest(ServerCase):
         wait_for(lambda: not server.pool)
         self.assertEqual(Stopping.made[0].calls, [('opened',), ('stopped',), ('closed', 1001, b'')])
 
+    def test_goodbyes_that_are_spread_while_it_serves_forever(self) -> None:
+        server = self.hub.do(lambda: WSGIServer(('127.0.0.1', 0), self.app, log=None))
+        serving = self.hub.spawn(server.serve_forever)
+        wait_for(lambda: server.started)
+        first, second, third = (self.check_echo(server) for _ in range(3))
+        stopping = self.hub.spawn(server.stop, None, 3 * 3600)
+        self.assertEqual(first.receive(), (CLOSE, SHUTTING_DOWN))
+        wait_for(lambda: server._stop_event.is_set())
+        second.text('still here')
+        self.assertEqual(second.receive(), (TEXT, b'still here'))
+        hurried = self.hub.spawn(server.stop, None, 0)
+        for peer in (second, third):
+            self.assertEqual(peer.receive(), (CLOSE, SHUTTING_DOWN))
+        for peer in (first, second, third):
+            peer.close(1001)
+            self.assertTrue(peer.at_end())
+        for greenlet in (hurried, stopping, serving):  # hours before its time, because all have gone
+            greenlet.result(TIMEOUT)
+
     def test_serve_forever(self) -> None:
         def make() -> WSGIServer:
             return WSGIServer(('127.0.0.1', 0), self.app, log=None)

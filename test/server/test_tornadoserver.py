@@ -541,6 +541,20 @@ class Ends(ServerCase):
         await close_all(self.application)
         await close_all(Application())
 
+    async def test_goodbyes_that_are_spread_and_brought_forward(self) -> None:
+        self.serve()
+        clients = [await self.upgrade() for _ in range(3)]
+        spread = asyncio.ensure_future(close_all(self.application, spread=3 * 3600))
+        self.assertEqual((await clients[0].receive())[0], CLOSE)
+        clients[1].send(OPCODE_TEXT, b'still here')
+        self.assertEqual(await clients[1].receive(), (TEXT, b'still here'))
+        hurried = asyncio.ensure_future(close_all(self.application, 4000, 'now'))
+        for client in clients[1:]:
+            self.assertEqual(await client.receive(), (CLOSE, b'\x0f\xa0now'))
+        for client in clients:
+            client.close(1001)
+        await asyncio.wait_for(asyncio.gather(spread, hurried), TIMEOUT)
+
     async def test_who_does_not_answer_is_dropped(self) -> None:
         self.serve(limits=Limits(close_timeout=0.1))
         silent, stuck = await self.upgrade(), await self.upgrade()

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 import gevent
 from gevent import pywsgi
+from gevent.event import Event
 from gevent.lock import DummySemaphore
 from gevent.pool import Group
 
@@ -103,12 +104,13 @@ class GEventWebSocketPool(Group):  # type: ignore[misc]  # gevent has no types
     def clear(self, spread: float = 0.0) -> None:
         """Begin the closing handshake with 1001 on every websocket, for whose end ``join()`` waits; from any thread.
 
-        :param spread: seconds over which that is spread evenly, and which this takes in the greenlet that calls it.
+        :param spread: seconds over which that is spread evenly, the oldest one first, and which this takes in the
+            greenlet that calls it; fewer when all have gone before.
         """
         websockets, begin = self.websockets, time.monotonic()
         for websocket, delay in zip(websockets, timers.spread(len(websockets), spread)):
-            if delay:
-                gevent.sleep(max(0, begin + delay - time.monotonic()))
+            if delay and self.join(max(0, begin + delay - time.monotonic())):
+                return  # nobody is left
             try:
                 websocket.close(*SHUTTING_DOWN)
             except Exception:  # of an application that overrides close()
@@ -230,6 +232,7 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
 
     handler_class = WebSocketWSGIHandler
     pool: GEventWebSocketPool
+    _goodbyes: Any = None  # an event: all that a stop() has to say over a period is said
 
     def __init__(
         self, listener: Any, application: Any = None, *args: Any, limits: Limits = DEFAULT_LIMITS, **options: Any
@@ -269,7 +272,7 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
         if interrupts:
             raise KeyboardInterrupt
 
-    def stop(self, timeout: Optional[float] = None, spread: float = 0.0) -> None:
+    def stop(self, timeout: Optional[float] = None, spread: Optional[float] = None) -> None:
         """Stop listening, close all websockets with 1001, and wait until each has ended.
 
         Requests of a pool that was given as ``spawn`` are waited for as well, but no longer than ``stop_timeout``.
@@ -277,13 +280,22 @@ class WSGIServer(pywsgi.WSGIServer):  # type: ignore[misc]  # as above
 
         :param timeout: seconds; None for the close timeout of :attr:`limits`.
         :param spread: seconds over which the closing of the websockets is spread before that, so that clients do not
-            come back all at once.
+            come back all at once. None is 0 or, while another call spreads it, leaves that as it is.
         """
         self.close()
         if gevent.getcurrent() in self.pool:
             gevent.spawn(self.stop, timeout, spread)
             return
-        self.pool.clear(spread)
+        if spread is not None:
+            self._goodbyes = goodbyes = Event()
+            try:
+                self.pool.clear(spread)
+            finally:
+                goodbyes.set()
+        elif self._goodbyes is not None:  # serve_forever() calls this too, when it notices that another one does
+            self._goodbyes.wait()
+        else:
+            self.pool.clear()
         patience = self.limits.close_timeout if timeout is None else timeout
         end = time.monotonic() + patience
         self._end(self.pool, patience)

@@ -200,8 +200,8 @@ async def close_all(
     begin = time.monotonic()
     while connections:
         for websocket, delay in zip(list(connections), timers.spread(len(connections), spread)):
-            if delay:
-                await asyncio.sleep(begin + delay - time.monotonic())
+            if delay and connections:  # who have gone, or were closed by another call, are not waited for
+                await asyncio.wait(connections.values(), timeout=max(0.0, begin + delay - time.monotonic()))
             try:
                 websocket.close(code, reason)
             except Exception:
