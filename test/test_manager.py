@@ -561,6 +561,18 @@ class Behaviour:
             self.assert_ended(websocket, 1001)
         self.assertEqual(self.manager._leaving, {})
 
+    def test_of_what_select_refuses_only_the_closed_one_is_to_be_read(self) -> None:
+        poller = SelectPoller(0)
+        self.addCleanup(poller.release)
+        ours, theirs = socket.socketpair()
+        gone = socket.socket()
+        with ours, theirs:
+            for sock in (ours, gone):
+                poller.register(sock.fileno())
+            fd = gone.fileno()
+            gone.close()
+            self.assertEqual(poller.poll(), [fd])
+
     def test_without_a_loop_nothing_is_put_off(self) -> None:
         manager = WebSocketManager()
         self.addCleanup(manager.stop)
