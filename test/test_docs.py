@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
 import re
@@ -12,13 +13,25 @@ from ws4py.limits import DEFAULT_LIMITS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / 'docs'
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Documentation(unittest.TestCase):
     def test_the_table_of_limits_is_the_table_of_limits(self) -> None:
         page = (DOCS / 'limits.rst').read_text('utf-8')
+        page = page.partition('\nWho holds a peer to it\n')[0]
         shown = re.findall(r'^   \* - ``(\w+)``\n     - (.+)\n', page, re.MULTILINE)
         self.assertEqual(shown, [(name, str(value)) for name, value in dataclasses.asdict(DEFAULT_LIMITS).items()])
+
+    def test_for_each_limit_a_test_is_named_that_exists(self) -> None:
+        page = (DOCS / 'limits.rst').read_text('utf-8').partition('\nWho holds a peer to it\n')[2]
+        rows = re.findall(r'^   \* - ``(\w+)``\n(?:     - .+\n){6}     - ``(\S+)`` ``(\w+)``$', page, re.MULTILINE)
+        self.assertEqual([name for name, _, _ in rows], [field.name for field in dataclasses.fields(DEFAULT_LIMITS)])
+        for name, path, test in rows:
+            with self.subTest(limit=name):
+                tree = ast.parse((ROOT / path).read_text('utf-8'))
+                functions = {node.name for node in ast.walk(tree) if isinstance(node, FUNCTIONS)}
+                self.assertIn(test, functions)
 
     def test_every_module_of_the_reference_can_be_imported(self) -> None:
         names = re.findall(r'^\.\. automodule:: (\S+)$', (DOCS / 'reference.rst').read_text('utf-8'), re.MULTILINE)

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import unittest
-from typing import Any
+from typing import Any, Callable
 
 from backends import clients, servers
 from backends.raw import RawClient, RawServer
@@ -15,10 +15,12 @@ from helpers import OPCODE_PING, OPCODE_TEXT, TIMEOUT, Peer, wait_for
 
 from ws4py.limits import Limits
 
-from .site import INTERVAL, PATIENCE
+from .site import ANSWER, IDLE, INTERVAL, PATIENCE
 
 MANY = 50
 SILENT = [1011, f'no answer to a ping within {PATIENCE:g} s']
+UNUSED = [1001, f'nothing received for {IDLE:g} s']
+UNANSWERED = [1006, 'Going away']
 OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
 
 
@@ -33,22 +35,42 @@ def ask(peer: Peer) -> dict[str, Any]:
             return json.loads(payload)  # type: ignore[no-any-return]
 
 
-class OnServer:
-    """A mixin; the tests of one server."""
+class OnAnyServer:
+    """A mixin; how the tests of one server begin and end."""
 
     name: str
     server: Server
+    terms: str
 
     @classmethod
     def setUpClass(cls) -> None:
         missing = servers.missing(cls.name)
         if missing:
             raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
-        cls.server = Server(cls.name, 'alive.site:Teller', terms='alive.site:TERMS')
+        cls.server = Server(cls.name, 'alive.site:Teller', terms=cls.terms)
 
     @classmethod
     def tearDownClass(cls) -> None:
         cls.server.stop()
+
+    def check_end(self: Any, end: list[Any], begin: Callable[[Peer], object] = lambda peer: None) -> list[Any]:
+        """One more connection ends like this, with a peer that does nothing after *begin*; gives what it was sent."""
+        with RawClient(self.server.port) as other, RawClient(self.server.port) as silent:
+            before = ask(other)['ended'].count(end)
+            begin(silent)
+            wait_for(lambda: ask(other)['ended'].count(end) > before)
+            return silent.receive_all() if begin is not flood else []
+
+
+def flood(peer: Peer) -> None:
+    """Ask for much more than what the buffers between here and there take, and leave it there."""
+    peer.text('flood')
+
+
+class OnServer(OnAnyServer):
+    """A mixin; the tests of one server that pings."""
+
+    terms = 'alive.site:TERMS'
 
     def test_latency_is_known_once_a_ping_was_answered(self: Any) -> None:
         with RawClient(self.server.port) as client:
@@ -64,11 +86,28 @@ class OnServer:
             self.assertEqual(wait_for(lambda: ask(client)['pings']), 2)
 
     def test_a_peer_that_goes_silent(self: Any) -> None:
-        with RawClient(self.server.port) as silent, RawClient(self.server.port) as other:
-            wait_for(lambda: SILENT in ask(other)['ended'])
-            frames = silent.receive_all()
-            self.assertEqual({first & 0x0F for first, _ in frames[:-1]}, {OPCODE_PING})
-            self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
+        frames = self.check_end(SILENT)
+        self.assertEqual({first & 0x0F for first, _ in frames[:-1]}, {OPCODE_PING})
+        self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
+
+    def test_a_peer_that_stops_reading(self: Any) -> None:
+        self.check_end(SILENT, flood)
+
+
+class OnImpatientServer(OnAnyServer):
+    """A mixin; the tests of one server that does not ping."""
+
+    terms = 'alive.site:IMPATIENT'
+
+    def test_an_idle_peer(self: Any) -> None:
+        self.assertEqual(self.check_end(UNUSED), [(0x88, b'\x03\xe9' + UNUSED[1].encode())])
+
+    def test_an_idle_peer_that_does_not_read_either(self: Any) -> None:
+        self.check_end(UNUSED, flood)
+
+    def test_a_peer_that_does_not_answer_a_close(self: Any) -> None:
+        frames = self.check_end(UNANSWERED, lambda peer: peer.text('close'))
+        self.assertEqual(frames, [(0x88, b'\x0f\xa0bye')])
 
 
 class OnClient:
@@ -82,13 +121,13 @@ class OnClient:
         if missing:
             raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
 
-    def connect(self: Any, server: RawServer) -> Any:
+    def connect(self: Any, server: RawServer, **limits: float) -> Any:
         def pinged(client: Any, ping: Any) -> None:
             client.note('pinged', ping.data)
 
-        limits = Limits(ping_interval=INTERVAL, ping_timeout=PATIENCE)
+        bounds = Limits(**(limits or {'ping_interval': INTERVAL, 'ping_timeout': PATIENCE}))  # type: ignore[arg-type]
         face = clients.load(self.name)
-        client = face(f'ws://{servers.HOST}:{server.port}/', None, limits=limits, pinged=pinged)
+        client = face(f'ws://{servers.HOST}:{server.port}/', None, limits=bounds, pinged=pinged)
         self.addCleanup(client.disconnect)
         return client
 
@@ -117,6 +156,20 @@ class OnClient:
             self.assertEqual(list(client.wait_closed()), SILENT)
         self.assertEqual({first & 0x0F for first, _ in frames[:-1]}, {OPCODE_PING})
         self.assertEqual(frames[-1], (0x88, b'\x03\xf3' + SILENT[1].encode()))
+
+    def test_an_idle_server(self: Any) -> None:
+        frames: list[tuple[int, bytes]] = []
+        with RawServer(None, b'', lambda peer: frames.extend(peer.receive_all())) as server:
+            client = self.connect(server, idle_timeout=IDLE, close_timeout=ANSWER)
+            self.assertEqual(list(client.wait_closed()), UNUSED)
+        self.assertEqual(frames, [(0x88, b'\x03\xe9' + UNUSED[1].encode())])
+
+    def test_a_server_that_does_not_answer_a_close(self: Any) -> None:
+        frames: list[tuple[int, bytes]] = []
+        with RawServer(None, b'', lambda peer: frames.extend(peer.receive_all())) as server:
+            client = self.connect(server, close_timeout=ANSWER)
+            self.assertEqual(list(client.close(4000, 'bye')), UNANSWERED)
+        self.assertEqual(frames, [(0x88, b'\x0f\xa0bye')])
 
 
 class AtTheEnd:
@@ -151,7 +204,13 @@ class AtTheEnd:
         self.assertGreater(max(told) - min(told), servers.SPREAD / 2)
 
 
-for _kind, _names in ((OnServer, servers.SERVERS), (OnClient, OURS), (AtTheEnd, servers.SERVERS)):
+_KINDS = (
+    (OnServer, servers.SERVERS),
+    (OnImpatientServer, servers.SERVERS),
+    (OnClient, OURS),
+    (AtTheEnd, servers.SERVERS),
+)
+for _kind, _names in _KINDS:
     for _name in _names:
         _class = type(f'{_kind.__name__}_{_name}', (_kind, unittest.TestCase), {'name': _name})
         _class.__module__ = __name__
