@@ -16,9 +16,7 @@ from unittest.mock import patch
 from helpers import TIMEOUT
 
 from ws4py import dialing
-from ws4py.dialing import dial, tunnel
-from ws4py.exc import HandshakeError
-from ws4py.proxies import answer_reader
+from ws4py.dialing import dial
 
 
 class Case(unittest.IsolatedAsyncioTestCase):
@@ -142,38 +140,6 @@ class DialTest(Case):
         with patch.object(dialing, 'NEXT_ADDRESS', 0), self.resolve(*(self.listen() for _ in range(5))):
             for _ in range(20):
                 (await dial('name.test', 1)).close()
-
-
-class TunnelTest(Case):
-    async def ask(self, *answer: bytes) -> socket.socket:
-        """What comes of it when the proxy answers with these pieces, and then goes."""
-        ours, theirs = socket.socketpair()
-        self.addCleanup(ours.close)
-        ours.setblocking(False)
-        theirs.setblocking(False)
-
-        async def answering() -> None:
-            with theirs:
-                self.assertEqual(await self.loop.sock_recv(theirs, 100), b'let me through')
-                for piece in answer:
-                    await self.loop.sock_sendall(theirs, piece)
-                    await asyncio.sleep(0)
-
-        def lost() -> bytes:
-            raise EOFError
-
-        await asyncio.gather(tunnel(ours, b'let me through', answer_reader(), lost), answering())
-        return ours
-
-    async def test_it_is_fed_until_it_is_done(self) -> None:
-        ours = await self.ask(b'HTTP/1.1 200', b' OK\r\n\r\n')
-        self.assertEqual(await self.loop.sock_recv(ours, 1), b'')
-
-    async def test_what_goes_wrong(self) -> None:
-        with self.assertRaisesRegex(HandshakeError, '403'):
-            await self.ask(b'HTTP/1.1 403 No\r\n\r\n')
-        with self.assertRaises(EOFError):
-            await self.ask(b'HTTP/1.1 200')
 
 
 if __name__ == '__main__':

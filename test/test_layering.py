@@ -21,7 +21,7 @@ addresses exc closecode limits masking utf8validator uri state
 framing http11
 messaging permessage_deflate extensions
 streaming handshake proxies policy auth
-timers outbox blocking keepalive opening sending receiving closing
+timers outbox blocking keepalive opening tunnels sending receiving closing
 websocket admission broadcasting manager
 driving asyncdriving transport dialing greenlets iostream async_websocket
 client/__init__ client/*
@@ -42,6 +42,7 @@ FRAMEWORKS = {
     'greenlets': 'gevent',
     'client/tornadoclient': 'tornado',
     'iostream': 'tornado',
+    'tunnels': 'python_socks',
     'server/cherrypyserver': 'cherrypy cheroot',
     'server/geventserver': 'gevent',
     'server/tornadoserver': 'tornado',

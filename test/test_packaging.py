@@ -20,7 +20,7 @@ from pathlib import Path
 import ws4py
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = {'cherrypy', 'gevent', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
+EXTRAS = {'cherrypy', 'gevent', 'socks', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
 LEFT_OUT = shutil.ignore_patterns(
     '.git', '.venv', '.tox', '.*_cache', '.hypothesis', '__pycache__', '_build', 'reports'
 )

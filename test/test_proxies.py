@@ -1,101 +1,129 @@
-"""HTTP proxies: their URLs, the environment, the request and the answer; on real connections in test_proxied."""
+"""Which proxy, what is asked of it, and what its answer is worth."""
 
 from __future__ import annotations
 
-import base64
-import os
 import unittest
-from typing import Optional
-from unittest import mock
+from typing import Any, Optional, Union
+
+from support_proxies import environment
 
 from ws4py.exc import HandshakeError
 from ws4py.limits import Limits
-from ws4py.proxies import Proxy, answer_reader, choose, connect_request
-from ws4py.uri import parse
+from ws4py.proxies import answer_reader, basic, choose, connect_request
+from ws4py.uri import parse, parse_proxy
 
-WS, WSS = parse('ws://example.test/'), parse('wss://example.test/')
-
-
-class URLTest(unittest.TestCase):
-    def test_parts(self) -> None:
-        self.assertEqual(Proxy.parse('http://proxy.test:3128'), Proxy('proxy.test', 3128))
-        self.assertEqual(Proxy.parse('HTTP://[::1]/'), Proxy('::1', 80))
-        proxy = Proxy.parse('http://me:s%3Acret@proxy.test')
-        self.assertEqual(proxy, Proxy('proxy.test', 80, 'me', 's:cret'))
-        self.assertNotIn('cret', repr(proxy))
-
-    def test_what_is_none(self) -> None:
-        for url in ('proxy.test:3128', 'socks5://proxy.test', 'https://proxy.test', 'http://', 'http://a/path'):
-            with self.assertRaises(ValueError):
-                Proxy.parse(url)
-        for url in ('http://a\r\nb', 'http://a:b\0@c', 'http://me:secret@a b'):
-            with self.assertRaises(ValueError) as caught:
-                Proxy.parse(url)
-            self.assertNotIn('secret', str(caught.exception))
+OK = b'HTTP/1.1 200 Connection established\r\n\r\n'
 
 
-class ChooseTest(unittest.TestCase):
-    def test_by_name_or_not_at_all(self) -> None:
-        self.assertIsNone(choose(None, WS))
-        self.assertIsNone(choose(False, WS))
-        self.assertEqual(choose('http://a:1', WSS), Proxy('a', 1))
-        self.assertIsNone(choose('http://a:1', parse('ws+unix:///tmp/a')))
+class ChoiceTest(unittest.TestCase):
+    def choose(self, proxy: Union[str, bool, None], url: str = 'ws://example.test/') -> Optional[tuple[str, str]]:
+        chosen = choose(proxy, parse(url))
+        return None if chosen is None else (chosen.scheme, chosen.authority)
 
-    def test_the_environment(self) -> None:
-        names = {'http_proxy': 'http://plain:1', 'https_proxy': 'secure:2', 'no_proxy': 'inside.test'}
-        with mock.patch.dict(os.environ, names, clear=True):
-            self.assertEqual(choose(True, WS), Proxy('plain', 1))
-            self.assertEqual(choose(True, WSS), Proxy('secure', 2))
-            self.assertIsNone(choose(True, parse('ws://inside.test/')))
-        with mock.patch.dict(os.environ, {}, clear=True):
-            self.assertIsNone(choose(True, WS))
+    def test_none(self) -> None:
+        with environment(http_proxy='http://proxy.test'):
+            self.assertIsNone(self.choose(None))
+            self.assertIsNone(self.choose(False))
+
+    def test_given(self) -> None:
+        self.assertEqual(self.choose('http://proxy.test:3128'), ('http', 'proxy.test:3128'))
+        self.assertEqual(self.choose('socks5h://proxy.test'), ('socks5h', 'proxy.test:1080'))
+
+    def test_wrong(self) -> None:
+        for proxy in ('', 'https://proxy.test', 'http://pro\r\nxy.test'):
+            with self.subTest(proxy), self.assertRaises(ValueError):
+                choose(proxy, parse('ws://example.test/'))
+        for wrong in (0, 1, b'http://proxy.test'):
+            with self.subTest(wrong), self.assertRaisesRegex(TypeError, 'a proxy is a URL, True or None'):
+                choose(wrong, parse('ws://example.test/'))  # type: ignore[arg-type]
+
+    def test_a_unix_socket_needs_none(self) -> None:
+        with environment(http_proxy='http://proxy.test', all_proxy='nonsense://'):
+            for proxy in ('http://proxy.test', True):
+                self.assertIsNone(self.choose(proxy, 'ws+unix:///tmp/my.sock'))
+        with self.assertRaises(ValueError):
+            self.choose('nonsense://', 'ws+unix:///tmp/my.sock')
+
+    def test_environment(self) -> None:
+        both = {'http_proxy': 'http://plain.test:1', 'HTTPS_PROXY': 'secure.test:2', 'all_proxy': 'socks5://all.test'}
+        for variables, url, expected in (
+            ({}, 'ws://example.test/', None),
+            (both, 'ws://example.test/', ('http', 'plain.test:1')),
+            (both, 'wss://example.test/', ('http', 'secure.test:2')),
+            ({'all_proxy': 'socks5://all.test'}, 'wss://example.test/', ('socks5', 'all.test:1080')),
+            ({**both, 'http_proxy': ''}, 'ws://example.test/', ('socks5', 'all.test:1080')),
+            ({**both, 'no_proxy': 'example.test'}, 'ws://example.test/', None),
+            ({**both, 'no_proxy': 'example.test'}, 'ws://sub.example.test/', None),
+            ({**both, 'no_proxy': 'ample.test, x.test'}, 'ws://example.test/', ('http', 'plain.test:1')),
+            ({**both, 'no_proxy': 'example.test:81'}, 'ws://example.test/', ('http', 'plain.test:1')),
+            ({**both, 'no_proxy': 'example.test:81'}, 'ws://example.test:81/', None),
+            ({**both, 'no_proxy': '[::1]'}, 'ws://[::1]:81/', None),
+            ({**both, 'no_proxy': '*'}, 'ws://example.test/', None),
+            # A web server that runs a CGI program puts the header "Proxy" there.
+            ({'HTTP_PROXY': 'http://evil.test', 'REQUEST_METHOD': 'GET'}, 'ws://example.test/', None),
+        ):
+            with self.subTest(variables=variables, url=url), environment(**variables):
+                self.assertEqual(self.choose(True, url), expected)
 
 
 class RequestTest(unittest.TestCase):
     def test_request(self) -> None:
-        self.assertEqual(
-            connect_request(Proxy('p', 1), 'example.test', 443),
-            b'CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n',
-        )
-        self.assertIn(b'CONNECT [::1]:80 HTTP/1.1\r\n', connect_request(Proxy('p', 1), '::1', 80))
-        for password, credentials in (('pass', b'me:pass'), (None, b'me:')):
-            request = connect_request(Proxy('p', 1, 'me', password), 'a', 80)
-            self.assertIn(b'\r\nProxy-Authorization: Basic ' + base64.b64encode(credentials) + b'\r\n', request)
+        for url, authority in (('ws://example.test/a', 'example.test:80'), ('wss://[::1]/', '[::1]:443')):
+            self.assertEqual(
+                connect_request(parse_proxy('http://proxy.test'), parse(url)),
+                f'CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n'.encode(),
+            )
 
-    def test_what_would_break_it(self) -> None:
-        with self.assertRaises(ValueError):
-            connect_request(Proxy('p', 1), 'a\r\nX: y', 80)
+    def test_credentials(self) -> None:
+        request = connect_request(parse_proxy('http://me:s%20cret@proxy.test'), parse('ws://you:other@example.test/'))
+        self.assertIn(b'\r\nProxy-Authorization: Basic bWU6cyBjcmV0\r\n', request)
+        self.assertNotIn(b'\r\nAuthorization', request)
+        self.assertEqual(basic(parse_proxy('http://me@proxy.test')), 'Basic bWU6')
 
 
 class AnswerTest(unittest.TestCase):
-    def read(self, data: bytes, limits: Optional[Limits] = None) -> None:
-        """Byte by byte, and at once."""
-        for step in (1, len(data)):
-            reader = answer_reader(limits or Limits())
-            next(reader)
-            with self.assertRaises(StopIteration):
-                for at in range(0, len(data), step):
-                    reader.send(data[at : at + step])
+    def judge(self, *pieces: bytes, **limits: Any) -> None:
+        reader = answer_reader(Limits(**limits))
+        next(reader)
+        with self.assertRaises(StopIteration):
+            for piece in pieces:
+                reader.send(piece)
 
-    def test_good_ones(self) -> None:
-        self.read(b'HTTP/1.1 200 Connection established\r\n\r\n')
-        self.read(b'HTTP/1.0 204 Fine\r\nProxy-Agent: x\r\n\r\n')
-        self.read(b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n')
+    def test_a_tunnel(self) -> None:
+        self.judge(OK)
+        self.judge(*(OK[at : at + 1] for at in range(len(OK))))
+        self.judge(b'HTTP/1.0 204 No Content\r\nX: y\r\n\r\n')
+        self.judge(b'HTTP/1.1 100 Continue\r\n\r\n' + OK)
 
-    def test_bad_ones(self) -> None:
-        for data, text in (
-            (b'HTTP/1.1 407 Proxy Authentication Required\r\n\r\n', 'the proxy answered 407'),
-            (b'HTTP/1.1 101 Switching Protocols\r\n\r\n', 'the proxy answered 101'),
-            (b'HTTP/1.1 200 OK\r\n\r\nmore', 'the proxy sent 4 bytes'),
-            (b'SSH-2.0\r\n\r\n', 'is not a status line'),
-            (b'HTTP/1.1 200 OK\r\n' + b'X: y\r\n' * 20_000, 'a head of more than'),
+    def test_refused(self) -> None:
+        for status in (101, 302, 403, 407, 502):
+            with (
+                self.subTest(status),
+                self.assertRaisesRegex(HandshakeError, f'the proxy answered {status} ') as caught,
+            ):
+                self.judge(f'HTTP/1.1 {status} No\r\nContent-Length: 5\r\n\r\nhello'.encode())
+            self.assertEqual(caught.exception.response_status, status)
+
+    def test_lies(self) -> None:
+        for pieces, text in (
+            ((OK + b'\x81\x05hello',), 'the proxy sent 7 bytes behind its answer'),
+            ((b'',), 'the proxy closed the connection'),
+            ((OK[:-2], b''), 'the proxy closed the connection'),
+            ((b'\x16\x03\x03\r\n\r\n',), 'the proxy answered with .* is not a status line'),
+            ((b'SSH-2.0-x\n',), 'the proxy answered with a line that ends with a bare LF'),
+            ((OK[:-2] + b'X: y\r\n' * 200 + b'\r\n',), 'the proxy answered with .*200'),
+            ((b'HTTP/1.1 100 Continue\r\n\r\n' * 3000,), 'the proxy answered with interim responses'),
         ):
-            reader = answer_reader()
-            next(reader)
-            with self.assertRaisesRegex(HandshakeError, text) as caught:
-                reader.send(data)
-            if '407' in text:
-                self.assertEqual(caught.exception.response_status, 407)
+            with self.subTest(text), self.assertRaisesRegex(HandshakeError, text):
+                self.judge(*pieces)
+
+    def test_without_end(self) -> None:
+        reader = answer_reader(Limits(head_size=10_000))
+        next(reader)
+        reader.send(OK[:-2])
+        with self.assertRaisesRegex(HandshakeError, 'the proxy answered with a head of more than 10000 bytes'):
+            for _ in range(10):
+                reader.send(b'X: ' + b'y' * 1500 + b'\r\n')
 
 
 if __name__ == '__main__':

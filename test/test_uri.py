@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from typing import Any
 
-from ws4py.uri import URI, parse
+from ws4py.uri import URI, parse, parse_proxy
 
 # url -> the parts that differ from a plain ws://localhost/
 GOOD: list[tuple[str, dict[str, Any]]] = [
@@ -143,6 +143,49 @@ class ParseTest(unittest.TestCase):
             parse(b'ws://localhost/')  # type: ignore[arg-type]
 
 
+PROXIES: list[tuple[str, tuple[Any, ...]]] = [
+    ('http://proxy.test', ('http', 'proxy.test', 80, None, None)),
+    ('HTTP://Proxy.test:3128/', ('http', 'proxy.test', 3128, None, None)),
+    ('proxy.test:3128', ('http', 'proxy.test', 3128, None, None)),
+    ('http://me:s%40fe@[::1]:3128', ('http', '::1', 3128, 'me', 's@fe')),
+    ('http://me@proxy.test', ('http', 'proxy.test', 80, 'me', None)),
+    ('socks5://me:secret@proxy.test', ('socks5', 'proxy.test', 1080, 'me', 'secret')),
+    ('socks5h://proxy.test:9050', ('socks5h', 'proxy.test', 9050, None, None)),
+    ('socks4://me@proxy.test', ('socks4', 'proxy.test', 1080, 'me', None)),
+]
+NO_PROXIES = [
+    ('', 'it has no host'),
+    ('https://proxy.test/', "the scheme is 'https' (expected http, socks4, socks4a, socks5 or socks5h)"),
+    ('http:///', 'it has no host'),
+    ('http://proxy.test/path', 'it has a path or a query'),
+    ('http://proxy.test?query', 'it has a path or a query'),
+    ('http://proxy.test/#part', 'fragment'),
+    ('http://proxy.test\r\nX: y', "the character '\\r'"),
+    ('http://m%0Ae:s3cret@proxy.test', "the character '\\n'"),
+    ('http://me:s3cret%00@proxy.test', "the character '\\x00'"),
+    ('me:s3cret@proxy.test:x', "the port is 'x'"),
+    ('socks5://me@proxy.test', 'SOCKS takes a name and a password'),
+    ('socks5://me:é@proxy.test', 'SOCKS takes a name and a password'),
+    (f'socks4://{"a" * 256}@proxy.test', 'SOCKS takes a name and a password'),
+]
+
+
+class ParseProxyTest(unittest.TestCase):
+    def test_good(self) -> None:
+        for url, parts in PROXIES:
+            with self.subTest(url):
+                uri = parse_proxy(url)
+                self.assertEqual((uri.scheme, uri.host, uri.port, uri.username, uri.password), parts)
+
+    def test_bad(self) -> None:
+        for url, fault in NO_PROXIES:
+            with self.subTest(url), self.assertRaises(ValueError) as caught:
+                parse_proxy(url)
+            self.assertIn('is not the URL of a proxy: ', str(caught.exception))
+            self.assertIn(fault, str(caught.exception))
+            self.assertNotIn('s3cret', str(caught.exception))
+
+
 class HostHeaderTest(unittest.TestCase):
     def test_host_header(self) -> None:
         for url, header in [
@@ -158,6 +201,14 @@ class HostHeaderTest(unittest.TestCase):
         ]:
             with self.subTest(url=url):
                 self.assertEqual(parse(url).host_header, header)
+
+    def test_authority(self) -> None:
+        for url, authority in [
+            ('ws://example.com/', 'example.com:80'),
+            ('wss://example.com/', 'example.com:443'),
+            ('ws://[fe80::1%25eth0]:9000/', '[fe80::1]:9000'),
+        ]:
+            self.assertEqual(parse(url).authority, authority)
 
     def test_uris_are_values(self) -> None:
         self.assertEqual(len({parse('ws://localhost'), parse('WS://LOCALHOST:80/')}), 1)

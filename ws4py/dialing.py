@@ -8,14 +8,13 @@ returned. What is spoken on it, TLS included, is not decided here.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Coroutine, Generator
-from typing import Any, Callable, Optional
+from collections.abc import Coroutine
+from typing import Any, Optional
 
 from ws4py.addresses import interleave
 
-__all__ = ['dial', 'tunnel']
+__all__ = ['dial']
 
 NEXT_ADDRESS = 0.25  # seconds after which the next address is tried besides (RFC 8305 section 5)
 
@@ -68,22 +67,6 @@ async def dial(
             if winner is not None:
                 _discard(winner)
             raise
-
-
-async def tunnel(
-    sock: socket.socket, request: bytes, reader: Generator[int, Optional[bytes], None], lost: Callable[[], bytes]
-) -> None:
-    """Send *request* on a socket that does not block, and feed what comes to *reader* until it is done.
-
-    :param lost: called at the end of the connection, raises.
-    :raises OSError: the connection broke. What *reader* raises.
-    """
-    loop = asyncio.get_running_loop()
-    await loop.sock_sendall(sock, request)
-    size = next(reader)
-    with contextlib.suppress(StopIteration):
-        while True:
-            size = reader.send(await loop.sock_recv(sock, size) or lost())
 
 
 async def _connect(family: int, protocol: int, address: Any, timeout: Optional[float]) -> socket.socket:

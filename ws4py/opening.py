@@ -28,10 +28,19 @@ class Deadline:
 
         :raises TimeoutError: it has passed.
         """
-        remaining = None if self._end is None else self._end - time.monotonic()
-        if remaining is not None and remaining <= 0:
+        sock.settimeout(self.left())
+
+    def left(self) -> Optional[float]:
+        """Seconds until then, None for as long as it takes.
+
+        :raises TimeoutError: it has passed.
+        """
+        if self._end is None:
+            return None
+        remaining = self._end - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError(f'not done within {self._seconds:g} s')
-        sock.settimeout(remaining)
+        return remaining
 
 
 def read_head(sock: Any, limits: Limits, deadline: Deadline) -> tuple[bytes, bytes]:

@@ -1,99 +1,95 @@
-"""The way through an HTTP proxy: CONNECT, and then it is as if there were none (RFC 9110 section 9.3.6).
+"""Which proxy a client goes through, and what it says to one that speaks HTTP (RFC 9110 section 9.3.6, CONNECT).
 
-::
-
-    proxy = choose('http://me:secret@proxy.example:3128', uri)
-    …connect to (proxy.host, proxy.port), send connect_request(proxy, host, port)…
-    reader = answer_reader(limits)       next(reader), then send() what comes, until StopIteration
-
-What comes behind is the server's: TLS, where the URL asks for it, and the opening handshake. The proxy resolves the
-name, and its credentials are for it alone. Its answer is held to the limits of any head. Nothing is read or written
-here.
+Pure: nothing is connected here, any thread may call. :mod:`ws4py.tunnels` carries the bytes, on blocking sockets and on
+event loops, and knows of SOCKS. A proxy is believed as little as a server is: its answer is held to the limits of any
+other head, and it has to have fallen silent behind it, since whoever is at the other end of a tunnel waits for us to
+speak first. What the name of the server stands for is for the proxy to find out; it is not resolved here.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Generator
-from dataclasses import dataclass, field
 from typing import Optional, Union
 
 from ws4py.exc import HandshakeError
 from ws4py.handshake import response_reader
 from ws4py.http11 import Headers, Request, Response, show
 from ws4py.limits import DEFAULT_LIMITS, Limits
-from ws4py.uri import URI, parse
+from ws4py.uri import URI, parse_proxy
 
-__all__ = ['Proxy', 'answer_reader', 'choose', 'connect_request']
+__all__ = ['answer_reader', 'choose', 'connect_request']
 
 
-@dataclass(frozen=True)
-class Proxy:
-    """Where an HTTP proxy is, and who we are for it.
+def choose(proxy: Union[str, bool, None], target: URI) -> Optional[URI]:
+    """The proxy on the way to *target*, or None for the direct way, which is the only one to a Unix socket.
 
-    :ivar host: in ASCII, IPv6 without brackets.
+    :param proxy: its URL; None or False for none; True for the one that the environment names.
+    :raises ValueError: that is not the URL of a proxy, or not of one that is spoken to.
+    :raises TypeError: it is none of these.
     """
-
-    host: str
-    port: int
-    username: Optional[str] = None
-    password: Optional[str] = field(default=None, repr=False)
-
-    @classmethod
-    def parse(cls, url: str) -> Proxy:
-        """Take ``http://[user:password@]host[:port]`` apart.
-
-        :raises ValueError: it is something else. The text names no password.
-        """
-        scheme, colon, rest = url.partition('://')
-        if not colon or scheme.lower() != 'http':
-            raise ValueError(f'the scheme of a proxy is {show(scheme)} (expected http://host:port)')
-        uri = parse(f'ws://{rest}')  # the same grammar, and the same default port
-        if uri.resource != '/':
-            raise ValueError(f'the URL of a proxy has a path, {show(uri.resource)}')
-        assert uri.port is not None
-        return cls(uri.host, uri.port, uri.username, uri.password)
+    if proxy is True:
+        url = _from_environment(target)
+    elif proxy is None or proxy is False:
+        url = None
+    elif isinstance(proxy, str):
+        url = proxy
+    else:
+        raise TypeError(f'a proxy is a URL, True or None, not {proxy!r}')
+    parsed = None if url is None else parse_proxy(url)
+    return None if target.unix_socket_path is not None else parsed
 
 
-def choose(proxy: Union[str, bool, None], uri: URI) -> Optional[Proxy]:
-    """The proxy for a connection to *uri*; None is the direct way, which is always that to a Unix socket.
+def _from_environment(target: URI) -> Optional[str]:
+    """As the standard library reads it: ``http_proxy`` for ws, ``https_proxy`` for wss, else ``all_proxy``; not for the
+    hosts of ``no_proxy``. On Windows and macOS the settings of the system count where the environment has none."""
+    from urllib.request import getproxies, proxy_bypass  # large, and most clients do not need it
 
-    :param proxy: the URL of one; True for what the environment names, as :mod:`urllib.request` reads it:
-        ``https_proxy`` for wss, ``http_proxy`` for ws, ``no_proxy``, and the settings of the system where it has some.
-    :raises ValueError: the URL is not that of an HTTP proxy.
-    """
-    if not proxy or uri.unix_socket_path is not None:
+    if target.unix_socket_path is not None:
         return None
-    if isinstance(proxy, str):
-        return Proxy.parse(proxy)
-    from urllib.request import getproxies, proxy_bypass  # which takes its time, and is seldom asked
-
-    if proxy_bypass(uri.host):
-        return None
-    found = getproxies().get(uri.http_scheme)
-    return Proxy.parse(found if '://' in found else f'http://{found}') if found else None
+    proxies = getproxies()
+    url = proxies.get(target.http_scheme) or proxies.get('all')
+    return url if url and not proxy_bypass(target.authority) else None
 
 
-def connect_request(proxy: Proxy, host: str, port: Optional[int]) -> bytes:
-    """What asks the proxy for a way to *host*.
+def connect_request(proxy: URI, target: URI) -> bytes:
+    """The request for a tunnel to *target*. The proxy's name and password stand in this request and in no other.
 
-    :raises ValueError: something of it holds what would break the request.
+    :raises ValueError: the host of *target* has a character that would break the request.
     """
-    target = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
-    headers = Headers([('Host', target)])
+    headers = [('Host', target.authority)]
     if proxy.username is not None:
-        credentials = f'{proxy.username}:{proxy.password or ""}'.encode()
-        headers.add('Proxy-Authorization', 'Basic ' + base64.b64encode(credentials).decode('ascii'))
-    return Request('CONNECT', target, (1, 1), headers).build()
+        headers.append(('Proxy-Authorization', basic(proxy)))
+    return Request('CONNECT', target.authority, (1, 1), Headers(headers)).build()
 
 
-def answer_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[int, Optional[bytes], None]:
-    """A generator that takes the proxy's answer, as :func:`ws4py.handshake.response_reader` does, and judges it.
+def basic(uri: URI) -> str:
+    """The name and the password of a URL as Basic credentials (RFC 7617)."""
+    credentials = f'{uri.username}:{uri.password or ""}'.encode()
+    return 'Basic ' + base64.b64encode(credentials).decode('ascii')
 
-    :raises HandshakeError: it does not let us through, or sends bytes that cannot be the server's: that has not been
-        spoken to yet.
+
+def answer_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[None, bytes, None]:
+    """Judge the answer to :func:`connect_request`.
+
+    Prime it with ``next()``, then ``send()`` what came, in pieces of any size; b'' is the end of the connection. It
+    returns (``StopIteration``) once there is a tunnel.
+
+    :raises HandshakeError: there will be none; its ``response_status`` is that of the proxy, if it has answered.
     """
-    head, rest = yield from response_reader(limits)
+    reader = response_reader(limits)
+    next(reader)
+    while True:
+        data = yield
+        if not data:
+            raise HandshakeError('the proxy closed the connection')
+        try:
+            reader.send(data)
+        except StopIteration as done:
+            head, rest = done.value
+            break
+        except HandshakeError as error:
+            raise HandshakeError(f'the proxy answered with {error}') from None
     response = Response.parse(head, limits)
     if not 200 <= response.status < 300:
         refusal = HandshakeError(f'the proxy answered {response.status} {show(response.phrase)} (expected 200)')

@@ -1,4 +1,4 @@
-"""One parsed value for the address of a WebSocket: ws, wss, ws+unix and wss+unix (RFC 6455 section 3).
+"""One parsed value for the address of a WebSocket: ws, wss, ws+unix and wss+unix (RFC 6455 section 3), or of a proxy.
 
 The clients call :func:`parse` once per connection, any thread may. Addresses come from users, configuration files and
 redirects, so the text is judged here by one strict grammar, not by ``urllib.parse.urlsplit``, which drops line breaks
@@ -8,14 +8,16 @@ without a word and differs between versions of Python. Nothing is resolved and n
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import Optional
 from urllib.parse import quote, unquote
 
-__all__ = ['URI', 'parse']
+__all__ = ['URI', 'parse', 'parse_proxy']
 
 DEFAULT_PORTS = {'ws': 80, 'wss': 443}
+PROXY_PORTS = {'http': 80, 'socks4': 1080, 'socks4a': 1080, 'socks5': 1080, 'socks5h': 1080}
 _UNIX_SCHEMES = ('ws+unix', 'wss+unix')
 
 # RFC 3986 appendix B, and section 3.2 for the authority. RFC 6455 has no fragment.
@@ -60,10 +62,18 @@ class URI:
     @property
     def host_header(self) -> str:
         """The value of the ``Host`` header: IPv6 in brackets and without its zone, no port where it is the default."""
-        host = f'[{self.host.partition("%")[0]}]' if ':' in self.host else self.host
         if self.port is None or self.port == DEFAULT_PORTS.get(self.scheme):
-            return host
-        return f'{host}:{self.port}'
+            return self._bracketed
+        return self.authority
+
+    @property
+    def authority(self) -> str:
+        """``host:port``, whichever port it is: what CONNECT asks a proxy for (RFC 9110 section 9.3.6)."""
+        return f'{self._bracketed}:{self.port}'
+
+    @property
+    def _bracketed(self) -> str:
+        return f'[{self.host.partition("%")[0]}]' if ':' in self.host else self.host
 
 
 def parse(url: str) -> URI:
@@ -77,23 +87,62 @@ def parse(url: str) -> URI:
     try:
         return _parse(url)
     except ValueError as error:
-        shown = _CREDENTIALS.sub('//…@', url)
-        raise ValueError(f'{shown!r} is not the URL of a WebSocket: {error}') from None
+        raise ValueError(f'{_shown(url)} is not the URL of a WebSocket: {error}') from None
 
 
-def _parse(url: str) -> URI:
+def parse_proxy(url: str) -> URI:
+    """Take apart the URL of a proxy, ``http://user:password@host:port`` or one with a scheme of SOCKS.
+
+    Without a scheme it is ``http``: that is how it often stands in the environment.
+
+    :returns: a URI with a resource of ``/``.
+    :raises ValueError: as :func:`parse`; or the URL has a path, or a name and password that SOCKS cannot send.
+    """
+    url = url if '://' in url else f'http://{url}'
+    try:
+        return _parse_proxy(url)
+    except ValueError as error:
+        raise ValueError(f'{_shown(url)} is not the URL of a proxy: {error}') from None
+
+
+def _shown(url: str) -> str:
+    return repr(_CREDENTIALS.sub('//…@', url))
+
+
+def _parse_proxy(url: str) -> URI:
+    scheme, match, path, query = _split(url, 'http://host[:port]', PROXY_PORTS)
+    if path not in ('', '/') or query is not None:
+        raise ValueError('it has a path or a query')
+    username, password = _parse_userinfo(match[1])
+    if scheme != 'http' and username is not None:
+        # RFC 1929: one byte has to tell the length of each. SOCKS 4 has no password.
+        fields = (username,) if scheme.startswith('socks4') else (username, password or '')
+        if not all(text.isascii() and 0 < len(text) < 256 for text in fields):
+            raise ValueError('SOCKS takes a name and a password of 1 to 255 ASCII characters')
+    port = _parse_port(match[3]) or PROXY_PORTS[scheme]
+    return URI(scheme, False, _parse_host(match[2]), port, None, '/', username, password)
+
+
+def _split(url: str, expected: str, schemes: Collection[str]) -> tuple[str, re.Match[str], str, Optional[str]]:
+    """The scheme, the match of the authority, the path and the query."""
     _refuse(_UNSAFE, url)
     if '#' in url:
         raise ValueError('it has a fragment, which is not allowed (a "#" that belongs to the path is %23)')
     match = _URL.fullmatch(url)
     if match is None:
-        raise ValueError('expected ws://host[:port]/path?query')
-    scheme, authority, path, query = match[1].lower(), match[2], match[3], match[4]
-    if scheme not in DEFAULT_PORTS and scheme not in _UNIX_SCHEMES:
-        raise ValueError(f'the scheme is {scheme!r} (expected ws, wss, ws+unix or wss+unix)')
-    match = _AUTHORITY.fullmatch(authority)
-    if match is None:
+        raise ValueError(f'expected {expected}')
+    scheme, path, query = match[1].lower(), match[3], match[4]
+    if scheme not in schemes:
+        *others, last = schemes
+        raise ValueError(f'the scheme is {scheme!r} (expected {", ".join(others)} or {last})')
+    authority = _AUTHORITY.fullmatch(match[2])
+    if authority is None:
         raise ValueError('expected host, host:port or [IPv6]:port behind the "//"')
+    return scheme, authority, path, query
+
+
+def _parse(url: str) -> URI:
+    scheme, match, path, query = _split(url, 'ws://host[:port]/path?query', (*DEFAULT_PORTS, *_UNIX_SCHEMES))
     username, password = _parse_userinfo(match[1])
     socket_path: Optional[str] = None
     port: Optional[int] = None

@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Callable
 from typing import Any, Optional
 
+import support_proxies
 import support_tls
 from backends import clients
 from helpers import TIMEOUT
@@ -141,6 +142,47 @@ class Proxied:
         self.check_echo(self.connect(url, f'http://127.0.0.1:{proxy.port}', support_tls.client_context()))
         self.assertIn(b'CONNECT localhost:', proxy.request)
 
+    def test_socks(self: Any) -> None:
+        for user in (None, ('me', 'secret')):
+            with support_proxies.Proxy(user=user) as proxy:
+                site = self.site()
+                self.check_echo(self.connect(f'ws://nowhere.invalid:{site.port}/echo', proxy.socks_url))
+                self.assertEqual(proxy.asked, [('nowhere.invalid', site.port)], 'the name is for the proxy')
+
+    @support_tls.needs_certificates
+    def test_socks_and_tls(self: Any) -> None:
+        with support_proxies.Proxy() as proxy:
+            site = self.site(support_tls.server_context())
+            url = f'wss://localhost:{site.port}/echo'
+            self.check_echo(self.connect(url, proxy.socks_url, support_tls.client_context()))
+            self.assertEqual(proxy.asked, [('localhost', site.port)])
+
+    def test_socks_that_lies(self: Any) -> None:
+        stop = threading.Event()
+        self.addCleanup(stop.set)
+        for answer in (b'HTTP/1.1 400 Bad', b'\5\xff', b'\5\0\5\1\0\1\0\0\0\0\0\0', b'\5\0\5\0\0\3\xff'):
+            with support_proxies.Proxy(support_proxies.dripping(answer, stop)) as proxy:
+                with self.subTest(answer), self.assertRaisesRegex(HandshakeError, 'broke off'):
+                    self.connect('ws://example.test/', proxy.socks_url, limits=Limits(handshake_timeout=0.5))
+
+    def test_of_the_environment(self: Any) -> None:
+        for variable in ('http_proxy', 'all_proxy'):
+            with support_proxies.Proxy() as proxy:
+                site = self.site()
+                url = f'ws://nowhere.invalid:{site.port}/echo'
+                with support_proxies.environment(**{variable: proxy.url}):
+                    self.check_echo(self.connect(url, True))
+                self.assertEqual(proxy.asked, [('nowhere.invalid', site.port)])
+
+    def test_a_redirect_goes_through_it_too(self: Any) -> None:
+        with support_proxies.Proxy() as proxy:
+            site = self.site()
+            face = self.connect(
+                f'ws://one.invalid:{site.port}/go?to=http://two.invalid:{site.port}/echo', proxy.url, max_redirects=1
+            )
+            self.check_echo(face)
+            self.assertEqual(proxy.asked, [('one.invalid', site.port), ('two.invalid', site.port)])
+
     def test_proxies_that_lie(self: Any) -> None:
         for answer, then, text in (
             (b'HTTP/1.1 407 Who Are You\r\nContent-Length: 0\r\n\r\n', None, 'the proxy answered 407'),
@@ -163,7 +205,7 @@ class Proxied:
             self.connect('ws://example.test/', f'http://127.0.0.1:{port}')
 
     def test_what_is_none(self: Any) -> None:
-        for url in ('socks5://127.0.0.1', 'http://127.0.0.1\r\nX: y'):
+        for url in ('https://127.0.0.1', 'socks5://me@127.0.0.1', 'http://127.0.0.1\r\nX: y'):
             with self.assertRaises(ValueError):
                 self.connect('ws://example.test/', url)
 

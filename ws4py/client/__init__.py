@@ -11,14 +11,13 @@ Clients on an event loop have a :meth:`~WebSocketBaseClient.connect` of their ow
 everything else: the arguments, the request, TLS, and the judgement of the response, which is fed to
 :meth:`~WebSocketBaseClient._feed_response` as it comes.
 
-Redirects are followed, and proxies (:mod:`ws4py.proxies`) are spoken through, where that is asked for. It does not
-connect again by itself; calling ``__init__`` again gives the object a fresh connection. What the bytes of a handshake
-mean is decided in :mod:`ws4py.handshake`.
+Redirects are followed, and proxies gone through, where that is asked for. It does not connect again by itself; calling
+``__init__`` again gives the object a fresh connection. What the bytes of a handshake mean is decided in
+:mod:`ws4py.handshake`.
 """
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import socket
 import ssl
@@ -35,8 +34,9 @@ from ws4py.handshake import check_response, generate_key, response_reader
 from ws4py.http11 import Headers, Request, Response, build_token_list, show
 from ws4py.limits import Limits
 from ws4py.opening import Deadline
-from ws4py.proxies import Proxy, answer_reader, choose, connect_request
+from ws4py.proxies import basic, choose
 from ws4py.state import Event, State, after
+from ws4py.tunnels import check_installed, open_tunnel
 from ws4py.uri import URI, parse
 from ws4py.websocket import WebSocket
 
@@ -68,10 +68,14 @@ class WebSocketBaseClient(WebSocket):
     :param max_redirects: so many redirects of the server are followed, one after the other; none by default. Afterwards
         ``url`` says where they have led to. Nobody is led from wss to ws, to another scheme, or away from a Unix
         socket; and headers with credentials (Authorization, Cookie) and those of the URL go to no other origin.
-    :param proxy: the HTTP proxy to speak through, ``http://user:password@host:port``; True for the one that the
-        environment names. None, the default, is the direct way.
-    :raises ValueError: the URL is not one of a WebSocket, or CR, LF or NUL is in what would be sent.
+    :param proxy: the URL of a proxy to go through, ``http://name:password@host:port`` or ``socks5://…`` (``socks5h``,
+        ``socks4``, ``socks4a``; needs the extra ``ws4py[socks]``), which finds the server's address; True for the one
+        that the environment names, in ``https_proxy``, ``http_proxy``, ``all_proxy`` and ``no_proxy``. None by default,
+        and always to a Unix socket.
+    :raises ValueError: the URL is not one of a WebSocket, or that of the proxy not one of a proxy, or CR, LF or NUL is
+        in what would be sent.
     :raises TypeError: an unknown key in *ssl_options*.
+    :raises ImportError: *proxy* is one of SOCKS, and ``python-socks`` is not there.
 
     ``resource``, ``key``, ``extra_headers`` and the other attributes may be changed before :meth:`connect`, in one
     thread; from then on it is as safe as a :class:`~ws4py.websocket.WebSocket`. Certificates and host names are
@@ -86,6 +90,9 @@ class WebSocketBaseClient(WebSocket):
 
     #: How many redirects are followed.
     max_redirects = 0
+
+    #: The proxy to go through, see the parameter.
+    proxy: Union[str, bool, None] = None
 
     _is_client = True
     _socket_first = True  # the constructor makes a socket, as those of ws4py 0.x do; not so on event loops
@@ -104,7 +111,8 @@ class WebSocketBaseClient(WebSocket):
         max_redirects: Optional[int] = None,
         proxy: Union[str, bool, None] = None,
     ) -> None:
-        self.proxy = proxy
+        if proxy is not None:
+            self.proxy = proxy
         self._go_to(url, parse(url))
         if max_redirects is not None:
             self.max_redirects = max_redirects
@@ -137,7 +145,9 @@ class WebSocketBaseClient(WebSocket):
         self.port = uri.port
         self.unix_socket_path = uri.unix_socket_path
         self.resource = uri.resource
-        self._proxy = choose(self.proxy, uri)
+        self._via = choose(self.proxy, uri)
+        if self._via is not None:
+            check_installed(self._via)
 
     def _prepare(self) -> None:
         """Called by every ``__init__``, also by one that is called again: what a subclass needs for a connection."""
@@ -163,8 +173,18 @@ class WebSocketBaseClient(WebSocket):
         """The headers of the request, as (name, value) pairs. May be overridden."""
         return self._computed_headers()
 
+    @property
+    def _dialed(self) -> tuple[str, Optional[int]]:
+        """Host and port to connect to: those of the proxy, if there is one."""
+        return (self.host, self.port) if self._via is None else (self._via.host, self._via.port)
+
+    @property
+    def _destination(self) -> URI:
+        """The URL with the host and the port that the application may have changed."""
+        return dataclasses.replace(self._uri, host=self.host, port=self.port)
+
     def _computed_headers(self) -> list[tuple[str, str]]:
-        host = dataclasses.replace(self._uri, host=self.host, port=self.port).host_header
+        host = self._destination.host_header
         computed = [
             ('Host', host),
             ('Connection', 'Upgrade'),
@@ -179,8 +199,7 @@ class WebSocketBaseClient(WebSocket):
         if self.extensions:
             computed.append(('Sec-WebSocket-Extensions', offer(self.extensions)))
         if self._uri.username is not None:
-            credentials = f'{self._uri.username}:{self._uri.password or ""}'.encode()
-            computed.append(('Authorization', 'Basic ' + base64.b64encode(credentials).decode('ascii')))
+            computed.append(('Authorization', basic(self._uri)))
         extra = [(_text(name), _text(value)) for name, value in self.extra_headers]
         hidden = {name.lower() for name, _ in extra} | {name.lower() for name in self.exclude_headers}
         return [header for header in computed if header[0].lower() not in hidden] + extra
@@ -204,7 +223,8 @@ class WebSocketBaseClient(WebSocket):
         Each address of the host is tried. On failure the socket is closed and ``sock`` is None: ``__init__`` makes
         the object fit for another try.
 
-        :raises HandshakeError: the server's answer is not what RFC 6455 section 4.1 asks for, or did not come in time.
+        :raises HandshakeError: the server's answer is not what RFC 6455 section 4.1 asks for, or did not come in time;
+            or the proxy has opened no tunnel.
         :raises OSError: no connection to the server (``ConnectionRefusedError``, a timeout, …), or TLS could not be
             established (``ssl.SSLError``, with ``ssl.SSLCertVerificationError`` below it).
         :raises ValueError: something that would be sent holds CR, LF or NUL; nothing was sent.
@@ -243,12 +263,6 @@ class WebSocketBaseClient(WebSocket):
         """Called by :meth:`connect` when the connection is open; to be overridden by what drives it."""
 
     @property
-    def _way(self) -> tuple[str, Optional[int]]:
-        """Host and port to connect to: the server's, or its proxy's."""
-        proxy = self._proxy
-        return (self.host, self.port) if proxy is None else (proxy.host, proxy.port)
-
-    @property
     def _sockets(self) -> Any:
         """The module whose sockets are used; a client on a framework that has sockets of its own names that one."""
         return socket
@@ -272,7 +286,7 @@ class WebSocketBaseClient(WebSocket):
 
     def _resolve(self) -> list[Any]:
         try:
-            found = self._sockets.getaddrinfo(*self._way, socket.AF_UNSPEC, socket.SOCK_STREAM)
+            found = self._sockets.getaddrinfo(*self._dialed, socket.AF_UNSPEC, socket.SOCK_STREAM)
             return interleave(found)
         except OSError:
             return []
@@ -281,7 +295,7 @@ class WebSocketBaseClient(WebSocket):
         """Try the constructor's socket with the host's name, then each further address with a new one."""
         try:
             self.sock.settimeout(self.limits.connect_timeout)
-            self.sock.connect(self.bind_addr if self._proxy is None else self._way)
+            self.sock.connect(self.unix_socket_path or self._dialed)
             return
         except OSError as error:
             if self.unix_socket_path is not None:
@@ -300,10 +314,10 @@ class WebSocketBaseClient(WebSocket):
         raise failure
 
     def _shake_hands(self, request: bytes) -> None:
-        """TLS, the request and its answer, all before one deadline."""
+        """The tunnel of a proxy, TLS, the request and its answer, all before one deadline."""
         deadline = Deadline(self.limits.handshake_timeout)
-        if self._proxy is not None:
-            self._pass_proxy(self._proxy, deadline)
+        if self._via is not None:
+            open_tunnel(self.sock, self._via, self._destination, self.limits, deadline)
         if self._uri.secure:
             # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
             self.sock = self._wrap_tls(self.sock)
@@ -317,21 +331,6 @@ class WebSocketBaseClient(WebSocket):
             while not done:
                 deadline.apply(self.sock)
                 done = self._feed_response(self.sock.recv(self.reading_buffer_size))
-        except OSError as error:
-            raise broken_off(error) from error
-
-    def _pass_proxy(self, proxy: Proxy, deadline: Deadline) -> None:
-        """Have the proxy connect us with the server."""
-        request, reader = connect_request(proxy, self.host, self.port), answer_reader(self.limits)
-        try:
-            deadline.apply(self.sock)
-            self.sock.sendall(request)
-            size = next(reader)
-            while True:
-                deadline.apply(self.sock)
-                size = reader.send(self.sock.recv(size) or lost_proxy())
-        except StopIteration:
-            pass
         except OSError as error:
             raise broken_off(error) from error
 
@@ -398,7 +397,7 @@ class WebSocketBaseClient(WebSocket):
             raise ValueError(f'Location is there {len(locations)} times (expected once)')
         if self.unix_socket_path is not None:
             raise ValueError('it leads away from a Unix socket')
-        host = dataclasses.replace(self._uri, host=self.host, port=self.port).host_header
+        host = self._destination.host_header
         scheme, _, rest = urljoin(f'{self._uri.http_scheme}://{host}{self.resource}', locations[0]).partition(':')
         url = f'{ {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme) }:{rest}'.partition('#')[0]
         uri = parse(url)
@@ -487,11 +486,6 @@ class Redirected(Exception):
         super().__init__(url)
         self.url = url
         self.uri = uri
-
-
-def lost_proxy() -> bytes:
-    """:raises HandshakeError: always."""
-    raise broken_off('the proxy closed the connection')
 
 
 def broken_off(cause: object) -> HandshakeError:

@@ -24,12 +24,12 @@ from typing import Any, Callable, Generic, Optional, TypeVar, overload
 
 from ws4py import async_websocket, closecode
 from ws4py.async_websocket import Moment
-from ws4py.client import Redirected, WebSocketBaseClient, broken_off, lost_proxy
-from ws4py.dialing import dial, tunnel
+from ws4py.client import Redirected, WebSocketBaseClient, broken_off
+from ws4py.dialing import dial
 from ws4py.messaging import Payload
-from ws4py.proxies import Proxy, answer_reader, connect_request
 from ws4py.state import State
 from ws4py.transport import TransportConnection, TransportSocket
+from ws4py.tunnels import open_tunnel_on
 
 __all__ = ['Connecting', 'WebSocketClient', 'connect']
 
@@ -131,14 +131,18 @@ class _Opening(asyncio.Protocol):
     async def run(self, request: bytes) -> None:
         """From the name of the host to the connection that is driven."""
         client, limits, loop = self._client, self._limits, self._loop
-        dialing = dial(*client._way, client.unix_socket_path, limits.connect_timeout)
+        dialing = dial(*client._dialed, client.unix_socket_path, limits.connect_timeout)
         self._sock = await self._done_or(dialing, discard=socket.socket.close)
         timer: Optional[asyncio.TimerHandle] = None
         if limits.handshake_timeout is not None:
             timer = loop.call_later(limits.handshake_timeout, self._late)
         try:
-            if client._proxy is not None:
-                await self._done_or(self._pass_proxy(client._proxy))
+            if client._via is not None:
+                sock: Any = self._sock
+                self._sock = None  # it is the tunnel's until that is there
+                tunnel = open_tunnel_on(loop, sock, client._via, client._destination, limits)
+                through: socket.socket = await self._done_or(tunnel, discard=socket.socket.close)
+                self._sock = through
             await self._done_or(self._make_transport())
             client._expect_response()
             self._expecting = True
@@ -147,16 +151,6 @@ class _Opening(asyncio.Protocol):
         finally:
             if timer is not None:
                 timer.cancel()
-
-    async def _pass_proxy(self, proxy: Proxy) -> None:
-        """Have the proxy connect us with the server."""
-        client, sock = self._client, self._sock
-        assert sock is not None
-        request = connect_request(proxy, client.host, client.port)
-        try:
-            await tunnel(sock, request, answer_reader(self._limits), lost_proxy)
-        except OSError as error:
-            raise broken_off(error) from error
 
     async def _make_transport(self) -> None:
         """The transport, with TLS where the URL asks for it."""
@@ -191,7 +185,7 @@ class _Opening(asyncio.Protocol):
 
     def _late(self) -> None:
         error: Exception = TimeoutError(f'not done within {self._limits.handshake_timeout:g} s')
-        self.fail(broken_off(error) if self._expecting or self._client._proxy is not None else error)
+        self.fail(broken_off(error) if self._expecting or self._client._via is not None else error)
 
     def fail(self, error: BaseException) -> None:
         """The attempt has failed."""
@@ -282,7 +276,7 @@ def connect(url: str, *args: Any, client_cls: Any = WebSocketClient, **options: 
     exception, with 1001 when it was cancelled.
 
     :param url: and all further arguments as for :class:`WebSocketClient`: ``protocols``, ``extensions``,
-        ``heartbeat_freq``, ``ssl_options``, ``headers``, ``exclude_headers``, ``limits``.
+        ``heartbeat_freq``, ``ssl_options``, ``headers``, ``exclude_headers``, ``limits``, ``max_redirects``, ``proxy``.
     :param client_cls: what is called with them: a subclass of :class:`WebSocketClient`.
     :raises ValueError, TypeError: as the class does; everything else is raised when it is awaited.
     """

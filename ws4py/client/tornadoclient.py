@@ -25,13 +25,14 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from ws4py import closecode
 from ws4py.asyncdriving import AsyncioDriver
-from ws4py.client import Redirected, WebSocketBaseClient, broken_off, lost_proxy
-from ws4py.dialing import dial, tunnel
+from ws4py.client import Redirected, WebSocketBaseClient, broken_off
+from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Configured
 from ws4py.iostream import StreamDriver, StreamSocket
+from ws4py.opening import Deadline
 from ws4py.outbox import BLOCK
-from ws4py.proxies import Proxy, answer_reader, connect_request
+from ws4py.tunnels import open_tunnel_on
 
 __all__ = ['TornadoWebSocketClient']
 
@@ -104,7 +105,7 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         try:
             attempt.enter()
             while True:
-                sock = await dial(*self._way, self.unix_socket_path, self.limits.connect_timeout)
+                sock = await dial(*self._dialed, self.unix_socket_path, self.limits.connect_timeout)
                 try:
                     stream = await self._shake_hands_on(sock, request)
                     break
@@ -143,36 +144,31 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         :raises OSError: TLS could not be established.
         """
         timeout = self.limits.handshake_timeout
+        deadline = Deadline(timeout)
+        if self._via is not None:
+            tunnel = open_tunnel_on(asyncio.get_running_loop(), sock, self._via, self._destination, self.limits)
+            try:
+                await asyncio.wait_for(tunnel, timeout)
+            except asyncio.TimeoutError:
+                raise broken_off(f'not done within {timeout} s') from None
         try:
-            if self._proxy is not None:
-                await asyncio.wait_for(self._pass_by(sock, self._proxy), timeout)
             if self._uri.secure:
                 context = self._tls_context()
                 sock = context.wrap_socket(sock, server_hostname=self._tls_name, do_handshake_on_connect=False)
                 stream: IOStream = SSLIOStream(sock, ssl_options=context)
             else:
                 stream = IOStream(sock)
-        except BaseException as error:
+        except BaseException:
             sock.close()
-            if isinstance(error, asyncio.TimeoutError):
-                raise broken_off(f'the proxy has not answered within {timeout} s') from None
             raise
         try:
-            await asyncio.wait_for(self._shake_hands_within(stream, request), timeout)
+            await asyncio.wait_for(self._shake_hands_within(stream, request), deadline.left())
         except BaseException as error:
             stream.close()
             if isinstance(error, asyncio.TimeoutError):
                 raise broken_off(f'not done within {timeout} s') from None
             raise
         return stream
-
-    async def _pass_by(self, sock: socket.socket, proxy: Proxy) -> None:
-        """Have the proxy connect us with the server."""
-        request = connect_request(proxy, self.host, self.port)
-        try:
-            await tunnel(sock, request, answer_reader(self.limits), lost_proxy)
-        except OSError as error:
-            raise broken_off(error) from error
 
     async def _shake_hands_within(self, stream: IOStream, request: bytes) -> None:
         if isinstance(stream, SSLIOStream):
