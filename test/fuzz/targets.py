@@ -33,7 +33,7 @@ HEADERS = (
     'http11: Headers.items',
     'http11: Headers.__contains__',
     'http11: _split_head',
-    'http11: _parse_fields',
+    'http11: parse_fields',
     'http11: parse_version',
 )
 LISTS = ('http11: split_list', 'http11: parse_token_list')

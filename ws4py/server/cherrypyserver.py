@@ -259,7 +259,10 @@ class WebSocketPlugin(plugins.SimplePlugin):  # type: ignore[misc]
         """End all connections, and the manager with them."""
         manager = self.manager
         if manager.running:
-            manager.close_all(spread=self.shutdown_spread)
+            if self.shutdown_spread:
+                manager.close_all(spread=self.shutdown_spread)
+            else:  # it may be the application's own, which knows of no such thing
+                manager.close_all()
             manager.stop()
             if manager is not threading.current_thread():  # a hook of a websocket may stop the engine
                 manager.join()

@@ -314,7 +314,10 @@ class WSGIServer(simple_server.WSGIServer):
             self._changed.wait_for(lambda: self._requests.keys() <= {me}, self.limits.close_timeout)
             self._closing = True  # what becomes a websocket from now on is too late
         if self.manager is not None:
-            self.manager.close_all(spread=self.shutdown_spread)
+            if self.shutdown_spread:
+                self.manager.close_all(spread=self.shutdown_spread)
+            else:  # it may be the application's own, which knows of no such thing
+                self.manager.close_all()
             self.manager.stop()
             self.manager.join()
 
