@@ -84,7 +84,7 @@ def drip(sock: socket.socket) -> None:
         try:
             if not sock.recv(1):
                 return
-        except TimeoutError:
+        except socket.timeout:  # a TimeoutError from Python 3.10 on
             try:
                 sock.sendall(b'X')
             except OSError:
