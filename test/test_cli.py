@@ -18,6 +18,7 @@ from typing import Any, Callable
 from unittest.mock import patch
 
 from support_demo import TIMEOUT, Demo, command, end, environment, run, run_text, until
+from support_proxies import Proxy
 from support_tls import authority_file, certificate_files, needs_certificates
 
 from ws4py import cli
@@ -71,7 +72,7 @@ class Witness(WebSocketClient):
 class UsageTest(unittest.TestCase):
     def test_help(self) -> None:
         for arguments, words in (
-            (['--help'], ('--header', '--protocol', '--insecure', 'serve', 'exit status', 'Ctrl-D')),
+            (['--help'], ('--header', '--protocol', '--proxy', '--insecure', 'serve', 'exit status', 'Ctrl-D')),
             (
                 ['serve', '--help'],
                 ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000', *BACKENDS),
@@ -96,6 +97,7 @@ class UsageTest(unittest.TestCase):
             (['--header', 'a b: c', 'ws://127.0.0.1:1/'], 'is not NAME:VALUE'),
             (['--header', 'a: c\r\nx: y', 'ws://127.0.0.1:1/'], r"'a: c\\r\\nx: y' is not NAME:VALUE"),
             (['--protocol', 'a,b', 'ws://127.0.0.1:1/'], 'is not a token'),
+            (['--proxy', 'ftp://127.0.0.1', 'ws://127.0.0.1:1/'], "the scheme is 'ftp'"),
             (['serve', '--port', '65536'], "'65536' is not a port number"),
             (['serve', '--port', 'http'], "'http' is not a port number"),
             (['serve', '--tls-key', 'key.pem'], '--tls-key needs --tls-cert'),
@@ -280,6 +282,7 @@ class PipeTest(unittest.TestCase):
             (f'ws://zoe:secret@127.0.0.1:{port}/a@b', 1),
             ('ws://zoe:secret@@127.0.0.1:99999/', 2),
             ('http://zoe:secret@127.0.0.1/', 2),
+            ('--proxy=https://zoe:secret@127.0.0.1/', 2),
         ):
             with self.subTest(url):
                 done, output, errors = run_text(url)
@@ -323,6 +326,29 @@ class PipeTest(unittest.TestCase):
             )
         self.assertEqual((status, errors), (0, ''))
         self.assertRegex(output, r"\A1:2 Bearer .+ \['chat'\]\n\Z")
+
+    def test_a_proxy(self) -> None:
+        with serving(EchoWebSocket) as url, Proxy() as proxy:
+            port = int(url.rstrip('/').rpartition(':')[2])
+            url = f'ws://nowhere.invalid:{port}/'
+            self.assertEqual(run_text('--proxy', proxy.url, url, stdin='one\n'), (0, 'one\n', ''))
+            variables = {'http_proxy': proxy.url, 'no_proxy': ''}
+            self.assertEqual(run_text('--proxy', 'env', url, stdin='two\n', **variables), (0, 'two\n', ''))
+            self.assertEqual(proxy.asked, [('nowhere.invalid', port)] * 2)
+
+    def test_a_proxy_of_the_environment_that_is_none(self) -> None:
+        variables = {'http_proxy': 'ftp://zoe:secret@127.0.0.1', 'no_proxy': ''}
+        status, output, errors = run_text('--proxy', 'env', 'ws://nowhere.invalid/', **variables)
+        self.assertEqual((status, output), (2, ''))
+        self.assertIn("the scheme is 'ftp'", errors)
+        self.assertNotRegex(errors, 'zoe|secret|Traceback')
+
+    def test_a_proxy_that_needs_more_to_be_installed(self) -> None:
+        with patch.dict('sys.modules', {'python_socks': None}), contextlib.redirect_stderr(io.StringIO()) as errors:
+            with self.assertRaises(SystemExit) as exit_:
+                cli.main(['--proxy', 'socks5://127.0.0.1', 'ws://nowhere.invalid/'])
+        self.assertEqual(exit_.exception.code, 2)
+        self.assertIn('pip install "ws4py[socks]"', errors.getvalue())
 
     def test_ctrl_c_closes_with_1001(self) -> None:
         ends: list[Any] = []

@@ -19,7 +19,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import ws4py
 from ws4py import uri
@@ -91,6 +91,12 @@ def _client_parser() -> argparse.ArgumentParser:
         help='a subprotocol to offer; may be repeated, the best one first',
     )
     parser.add_argument(
+        '--proxy',
+        metavar='URL',
+        type=_proxy,
+        help='a proxy to go through, http://, socks5:// or socks4://; "env" takes the one that the environment names',
+    )
+    parser.add_argument(
         '--insecure', action='store_true', help='take any TLS certificate: do not check who the server is'
     )
     parser.add_argument('--version', action='version', version=f'ws4py {ws4py.__version__}')
@@ -125,6 +131,16 @@ def _serve_parser() -> argparse.ArgumentParser:
 def _url(text: str) -> str:
     try:
         uri.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(printable(str(error))) from None
+    return text
+
+
+def _proxy(text: str) -> Union[str, bool]:
+    if text == 'env':
+        return True
+    try:
+        uri.parse_proxy(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(printable(str(error))) from None
     return text
@@ -209,8 +225,10 @@ def talk(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     tls = {'cert_reqs': ssl.CERT_NONE} if options.insecure else None
     screen = Screen(sys.stdin, sys.stdout)
     try:
-        client = Client(options.url, options.protocol, headers=options.header, ssl_options=tls, screen=screen)
-    except ValueError as error:
+        client = Client(
+            options.url, options.protocol, headers=options.header, ssl_options=tls, proxy=options.proxy, screen=screen
+        )
+    except (ValueError, ImportError) as error:  # that of the environment is none, or python-socks is not installed
         parser.error(printable(str(error)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
     try:
