@@ -194,8 +194,7 @@ def bombs(target: Target) -> str:
         bomb = b''.join(compressor.compress(bytes(MIB)) for _ in range(size // MIB or 1)) + compressor.flush(
             zlib.Z_SYNC_FLUSH
         )
-        # The limit is 16 MiB; a bytearray that grows has an eighth more, and moves.
-        with target.memory(16 * MIB + 24 * MIB) as figure:
+        with target.memory(16 * MIB + 8 * MIB) as figure:  # the limit on a message, and a few MiB
             if size <= 16 * MIB:
                 with target.client(deflate=True) as client:
                     client.sock.sendall(masked(0xC2, bomb[:-4]))

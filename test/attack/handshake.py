@@ -41,9 +41,8 @@ def slow_head(target: Target) -> str:
             sock.sendall(lines[0] + b'\r\n')
         while time.monotonic() - begin < 12:
             target.still_serves()
-            if target.base in ('cherrypy', 'tornado') and time.monotonic() - begin > 3:
-                whose = {'cherrypy': 'cheroot', 'tornado': 'Tornado'}[target.base]
-                raise NotOwned(f'{whose} reads the head, and bounds only its idle time; others are served')
+            if target.base == 'cherrypy' and time.monotonic() - begin > 3:
+                raise NotOwned('cheroot reads the head, and bounds only its idle time; others are served')
             for sock in slow:
                 with contextlib.suppress(OSError):
                     sock.sendall(b'X-Slow: x\r\n')

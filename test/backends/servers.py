@@ -190,7 +190,8 @@ def serve_tornado(service: Service) -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         arguments = {'handler_cls': service.handler, 'protocols': service.protocols, **service.terms}
         application = Application([('/.*', WebSocketHandler, arguments)], log_function=lambda handler: None)
-        server = HTTPServer(application, ssl_options=service.ssl_context())
+        # The one deadline of Tornado for a head, as its manual here advises: an hour unless something is said.
+        server = HTTPServer(application, ssl_options=service.ssl_context(), idle_connection_timeout=10)
         sockets = bind_sockets(service.port, HOST)
         server.add_sockets(sockets)
         announce(sockets[0].getsockname()[1], lambda: loop.call_soon_threadsafe(stop.set))

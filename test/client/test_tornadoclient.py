@@ -356,6 +356,8 @@ class Failures(ClientCase):
         await self.fails(self.serve(read_all), HandshakeError, 'not done within 0.05 s', limits=limits)
         url = self.serve(read_all).replace('ws:', 'wss:')
         await self.fails(url, HandshakeError, 'not done within 0.05 s', limits=limits)
+        over = Limits(handshake_timeout=1e-9)  # before the first byte, as when the certificates take long to load
+        await self.fails(self.serve(read_all), HandshakeError, 'not done within 1e-09 s', limits=over)
 
     async def test_answers(self) -> None:
         def answer(*args: Any, **options: Any) -> Any:

@@ -46,6 +46,7 @@ SSL_OPTIONS = frozenset(
     ('cert_reqs', 'ca_certs', 'certfile', 'keyfile', 'ciphers', 'server_hostname', 'ssl_context'),
 )
 USER_AGENT = f'ws4py/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}'
+WEBSOCKET_SCHEMES = {'http': 'ws', 'https': 'wss'}
 REDIRECTS = (301, 302, 303, 307, 308)
 CREDENTIALS = ('authorization', 'cookie', 'proxy-authorization')  # headers that are for one origin only
 SWITCHING_PROTOCOLS = b'HTTP/1.1 101 Switching Protocols\r\n'
@@ -192,8 +193,8 @@ class WebSocketBaseClient(WebSocket):
             ('Sec-WebSocket-Key', self.key.decode('latin-1')),
             ('Sec-WebSocket-Version', str(max(WS_VERSION))),
             ('Origin', f'{self._uri.http_scheme}://{host}'),
+            ('User-Agent', USER_AGENT),
         ]
-        computed.append(('User-Agent', USER_AGENT))
         if self.protocols:
             computed.append(('Sec-WebSocket-Protocol', build_token_list(map(_text, self.protocols))))
         if self.extensions:
@@ -399,7 +400,7 @@ class WebSocketBaseClient(WebSocket):
             raise ValueError('it leads away from a Unix socket')
         host = self._destination.host_header
         scheme, _, rest = urljoin(f'{self._uri.http_scheme}://{host}{self.resource}', locations[0]).partition(':')
-        url = f'{ {"http": "ws", "https": "wss"}.get(scheme.lower(), scheme) }:{rest}'.partition('#')[0]
+        url = f'{WEBSOCKET_SCHEMES.get(scheme.lower(), scheme)}:{rest}'.partition('#')[0]
         uri = parse(url)
         if uri.unix_socket_path is not None:
             raise ValueError('it leads to a Unix socket')

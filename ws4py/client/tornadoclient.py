@@ -162,10 +162,11 @@ class TornadoWebSocketClient(WebSocketBaseClient):
             sock.close()
             raise
         try:
-            await asyncio.wait_for(self._shake_hands_within(stream, request), deadline.left())
+            left = deadline.left()  # which raises when it has passed: before there is a coroutine that nobody awaits
+            await asyncio.wait_for(self._shake_hands_within(stream, request), left)
         except BaseException as error:
             stream.close()
-            if isinstance(error, asyncio.TimeoutError):
+            if isinstance(error, (TimeoutError, asyncio.TimeoutError)):  # one and the same from Python 3.11 on
                 raise broken_off(f'not done within {timeout} s') from None
             raise
         return stream
