@@ -492,14 +492,19 @@ class Connected(Case):
         self.run_in_loop(main())
 
     def test_close_gives_up_connecting(self) -> None:
+        """At every step of it, nothing is left open."""
+
         async def main() -> None:
-            client = Client(self.url(lambda sock: sock.recv(65536) and sock.recv(1)))
-            connecting = asyncio.ensure_future(client.connect())
-            await asyncio.sleep(0.01)
-            await within(client.close())
-            with self.assertRaisesRegex(HandshakeError, 'broke off: the client was closed'):
-                await connecting
-            self.assertEqual((client.sock, client.state, client.calls), (None, State.CLOSED, []))
+            url = self.url(lambda sock: sock.recv(65536) and sock.recv(1))
+            for steps in range(40):
+                client = Client(url)
+                connecting = asyncio.ensure_future(client.connect())
+                for _ in range(1 + steps):
+                    await asyncio.sleep(0)
+                await within(client.close())
+                with self.assertRaisesRegex(HandshakeError, 'broke off: the client was closed'):
+                    await connecting
+                self.assertEqual((client.sock, client.state, client.calls), (None, State.CLOSED, []))
 
         self.run_in_loop(main())
 

@@ -143,7 +143,7 @@ class _Opening(asyncio.Protocol):
                 tunnel = open_tunnel_on(loop, sock, client._via, client._destination, limits)
                 through: socket.socket = await self._done_or(tunnel, discard=socket.socket.close)
                 self._sock = through
-            await self._done_or(self._make_transport())
+            self._transport = await self._done_or(self._make_transport(), discard=_abort)
             client._expect_response()
             self._expecting = True
             self._transport.write(request)
@@ -152,8 +152,12 @@ class _Opening(asyncio.Protocol):
             if timer is not None:
                 timer.cancel()
 
-    async def _make_transport(self) -> None:
-        """The transport, with TLS where the URL asks for it."""
+    async def _make_transport(self) -> Any:
+        """The transport, with TLS where the URL asks for it.
+
+        It must not be aborted before it is returned: uvloop's would close the file descriptor and leave the socket
+        behind, which closes the number once more when it is collected, whoever has it then.
+        """
         client, loop = self._client, self._loop
         options: Any = {}
         if client._uri.secure:
@@ -163,7 +167,8 @@ class _Opening(asyncio.Protocol):
             options = {'ssl': context, 'server_hostname': name, 'ssl_handshake_timeout': NO_LIMIT}
         create: Any = loop.create_connection if client.unix_socket_path is None else loop.create_unix_connection
         options['sock'], self._sock = self._sock, None  # it is the transport's from now on
-        await create(lambda: self, **options)
+        transport, _ = await create(lambda: self, **options)
+        return transport
 
     async def _done_or(self, coroutine: Coroutine[Any, Any, T], discard: Callable[[T], object] = id) -> T:
         """What *coroutine* returns, unless this attempt fails meanwhile.
@@ -202,12 +207,6 @@ class _Opening(asyncio.Protocol):
 
     # What the transport calls
 
-    def connection_made(self, transport: Any) -> None:
-        """The transport is there, and TLS is done."""
-        self._transport = transport
-        if self._done.done():
-            transport.abort()
-
     def data_received(self, data: bytes) -> None:
         """Bytes came from the server."""
         if self._done.done():
@@ -232,6 +231,10 @@ class _Opening(asyncio.Protocol):
         """The transport is gone."""
         error = exc or ConnectionResetError(errno.ECONNRESET, 'the connection was closed')
         self.fail(broken_off(error) if self._expecting else error)
+
+
+def _abort(transport: Any) -> None:
+    transport.abort()
 
 
 C = TypeVar('C', bound=WebSocketClient)
