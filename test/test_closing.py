@@ -299,6 +299,14 @@ class Ending(Case):
                 thread.join(TIMEOUT)
         self.assertEqual(len(websocket.named('closed')), 1)
 
+    def test_before_it_is_driven(self) -> None:
+        websocket, _ = self.pair()
+        sock = mock.Mock(wraps=websocket.sock)
+        sock.settimeout.side_effect = lambda timeout: (websocket.terminate(), websocket.sock.settimeout(timeout))
+        websocket.sock = sock
+        websocket.run()
+        self.assertEqual(websocket.calls, [('closed', 1006, 'Going away')])
+
     def test_a_socket_that_was_closed_behind_its_back(self) -> None:
         websocket, _ = self.pair()
         websocket.sock.close()

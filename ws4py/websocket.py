@@ -247,7 +247,12 @@ class WebSocket(Closer):
             return
         lock = self._lock
         try:
-            self.sock.settimeout(self.sock_timeout)
+            try:
+                self.sock.settimeout(self.sock_timeout)
+            except (OSError, AttributeError):
+                if self._ended:  # another thread was quicker
+                    return
+                raise
             self._start(timers.shared.call_later)
             with Heartbeat(self, frequency=self.heartbeat_freq):
                 if self.call(self.opened):
