@@ -20,7 +20,7 @@ TABLE = """
 addresses exc closecode limits masking utf8validator uri state
 framing http11
 messaging permessage_deflate extensions
-streaming handshake proxies policy auth
+streaming handshake proxies cookies policy auth
 timers outbox blocking keepalive opening tunnels sending receiving closing
 websocket admission broadcasting manager
 driving asyncdriving transport dialing greenlets iostream async_websocket

@@ -28,6 +28,7 @@ from urllib.parse import urljoin
 
 from ws4py import WS_VERSION, __version__
 from ws4py.addresses import interleave
+from ws4py.cookies import Cookies, CookieSource
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Codec, Configured, offer
 from ws4py.handshake import check_response, generate_key, response_reader
@@ -73,9 +74,12 @@ class WebSocketBaseClient(WebSocket):
         ``socks4``, ``socks4a``; needs the extra ``ws4py[socks]``), which finds the server's address; True for the one
         that the environment names, in ``https_proxy``, ``http_proxy``, ``all_proxy`` and ``no_proxy``. None by default,
         and always to a Unix socket.
+    :param cookies: names and values, which are sent as a ``Cookie`` header, and on a redirect to the same origin only;
+        or an :class:`http.cookiejar.CookieJar`, which decides where each of its cookies is sent, and which takes those
+        that the server sets with any answer. Like every computed header, it gives way to a ``Cookie`` in *headers*.
     :raises ValueError: the URL is not one of a WebSocket, or that of the proxy not one of a proxy, or CR, LF or NUL is
-        in what would be sent.
-    :raises TypeError: an unknown key in *ssl_options*.
+        in what would be sent, or a semicolon in a cookie, see :mod:`ws4py.cookies`.
+    :raises TypeError: an unknown key in *ssl_options*, or *cookies* are something else.
     :raises ImportError: *proxy* is one of SOCKS, and ``python-socks`` is not there.
 
     ``resource``, ``key``, ``extra_headers`` and the other attributes may be changed before :meth:`connect`, in one
@@ -111,7 +115,9 @@ class WebSocketBaseClient(WebSocket):
         limits: Optional[Limits] = None,
         max_redirects: Optional[int] = None,
         proxy: Union[str, bool, None] = None,
+        cookies: CookieSource = None,
     ) -> None:
+        self._cookies = Cookies(cookies)
         if proxy is not None:
             self.proxy = proxy
         self._go_to(url, parse(url))
@@ -184,6 +190,11 @@ class WebSocketBaseClient(WebSocket):
         """The URL with the host and the port that the application may have changed."""
         return dataclasses.replace(self._uri, host=self.host, port=self.port)
 
+    @property
+    def _http_url(self) -> str:
+        """The URL as that of HTTP, which the opening handshake is: what redirects are relative to, and cookies go by."""
+        return f'{self._uri.http_scheme}://{self._destination.host_header}{self.resource}'
+
     def _computed_headers(self) -> list[tuple[str, str]]:
         host = self._destination.host_header
         computed = [
@@ -201,6 +212,9 @@ class WebSocketBaseClient(WebSocket):
             computed.append(('Sec-WebSocket-Extensions', offer(self.extensions)))
         if self._uri.username is not None:
             computed.append(('Authorization', basic(self._uri)))
+        cookie = self._cookies.header(self._http_url)
+        if cookie is not None:
+            computed.append(('Cookie', cookie))
         extra = [(_text(name), _text(value)) for name, value in self.extra_headers]
         hidden = {name.lower() for name, _ in extra} | {name.lower() for name in self.exclude_headers}
         return [header for header in computed if header[0].lower() not in hidden] + extra
@@ -361,6 +375,7 @@ class WebSocketBaseClient(WebSocket):
         except StopIteration as done:
             head, rest = done.value
         self._response = None
+        self._cookies.store(self._http_url, head, self.limits)
         self._look_for_redirect(head)
         line, _, headers = head.partition(b'\r\n')
         self.process_response_line(line)
@@ -398,8 +413,7 @@ class WebSocketBaseClient(WebSocket):
             raise ValueError(f'Location is there {len(locations)} times (expected once)')
         if self.unix_socket_path is not None:
             raise ValueError('it leads away from a Unix socket')
-        host = self._destination.host_header
-        scheme, _, rest = urljoin(f'{self._uri.http_scheme}://{host}{self.resource}', locations[0]).partition(':')
+        scheme, _, rest = urljoin(self._http_url, locations[0]).partition(':')
         url = f'{WEBSOCKET_SCHEMES.get(scheme.lower(), scheme)}:{rest}'.partition('#')[0]
         uri = parse(url)
         if uri.unix_socket_path is not None:
@@ -420,6 +434,7 @@ class WebSocketBaseClient(WebSocket):
             hidden = (*CREDENTIALS, 'host')
             self.extra_headers = [field for field in self.extra_headers if _text(field[0]).lower() not in hidden]
             self.ssl_options = {key: value for key, value in self.ssl_options.items() if key != 'server_hostname'}
+            self._cookies.leave(self.host)
         self._go_to(redirected.url, uri)
         self.key = generate_key()
         return self.handshake_request
