@@ -72,7 +72,10 @@ class Witness(WebSocketClient):
 class UsageTest(unittest.TestCase):
     def test_help(self) -> None:
         for arguments, words in (
-            (['--help'], ('--header', '--protocol', '--proxy', '--insecure', 'serve', 'exit status', 'Ctrl-D')),
+            (
+                ['--help'],
+                ('--header', '--cookie', '--protocol', '--proxy', '--insecure', 'serve', 'exit status', 'Ctrl-D'),
+            ),
             (
                 ['serve', '--help'],
                 ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000', *BACKENDS),
@@ -96,6 +99,9 @@ class UsageTest(unittest.TestCase):
             (['--header', 'nocolon', 'ws://127.0.0.1:1/'], "'nocolon' is not NAME:VALUE"),
             (['--header', 'a b: c', 'ws://127.0.0.1:1/'], 'is not NAME:VALUE'),
             (['--header', 'a: c\r\nx: y', 'ws://127.0.0.1:1/'], r"'a: c\\r\\nx: y' is not NAME:VALUE"),
+            (['--cookie', 'secret', 'ws://127.0.0.1:1/'], 'it is not NAME=VALUE'),
+            (['--cookie', 'a=secret\r\nx: y', 'ws://127.0.0.1:1/'], r"cookie 'a' has the character '\r'"),
+            (['--cookie', 'a b=1', 'ws://127.0.0.1:1/'], "'a b' is not a token"),
             (['--protocol', 'a,b', 'ws://127.0.0.1:1/'], 'is not a token'),
             (['--proxy', 'ftp://127.0.0.1', 'ws://127.0.0.1:1/'], "the scheme is 'ftp'"),
             (['serve', '--port', '65536'], "'65536' is not a port number"),
@@ -326,6 +332,16 @@ class PipeTest(unittest.TestCase):
             )
         self.assertEqual((status, errors), (0, ''))
         self.assertRegex(output, r"\A1:2 Bearer .+ \['chat'\]\n\Z")
+
+    def test_cookies(self) -> None:
+        class Teller(WebSocket):
+            def received_message(self, message: Any) -> None:
+                assert self.environ is not None
+                self.send(self.environ['HTTP_COOKIE'])
+
+        with serving(Teller) as url:
+            cookies = ('--cookie', 'a=1', '--cookie', 'b=x=y z', '--cookie', 'c=')
+            self.assertEqual(run_text(*cookies, url, stdin='go\n'), (0, 'a=1; b=x=y z; c=\n', ''))
 
     def test_a_proxy(self) -> None:
         with serving(EchoWebSocket) as url, Proxy() as proxy:

@@ -24,6 +24,7 @@ from typing import Any, Optional, Union
 import ws4py
 from ws4py import uri
 from ws4py.client.threadedclient import WebSocketClient
+from ws4py.cookies import Cookies
 from ws4py.demo import BACKENDS
 from ws4py.demo.running import TLSFiles
 from ws4py.exc import HandshakeError
@@ -82,6 +83,14 @@ def _client_parser() -> argparse.ArgumentParser:
         action='append',
         default=[],
         help='a header of the handshake; may be repeated',
+    )
+    parser.add_argument(
+        '--cookie',
+        metavar='NAME=VALUE',
+        type=_cookie,
+        action='append',
+        default=[],
+        help='a cookie to send with the handshake; may be repeated',
     )
     parser.add_argument(
         '--protocol',
@@ -152,6 +161,17 @@ def _header(text: str) -> tuple[str, str]:
         return Headers([(name.strip(' \t'), value)]).items()[0]
     except ValueError:
         raise argparse.ArgumentTypeError(f'{printable(text)!r} is not NAME:VALUE') from None
+
+
+def _cookie(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition('=')
+    try:
+        if not equals:
+            raise ValueError('it is not NAME=VALUE')  # what it is instead may be a secret
+        Cookies({name: value})
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(printable(str(error))) from None
+    return name, value
 
 
 def _token(text: str) -> str:
@@ -226,7 +246,13 @@ def talk(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     screen = Screen(sys.stdin, sys.stdout)
     try:
         client = Client(
-            options.url, options.protocol, headers=options.header, ssl_options=tls, proxy=options.proxy, screen=screen
+            options.url,
+            options.protocol,
+            headers=options.header,
+            cookies=dict(options.cookie),
+            ssl_options=tls,
+            proxy=options.proxy,
+            screen=screen,
         )
     except (ValueError, ImportError) as error:  # that of the environment is none, or python-socks is not installed
         parser.error(printable(str(error)))

@@ -5,18 +5,19 @@ A client is given a mapping, which it sends to the origin of its URL and nowhere
 and wss is https. Nothing is read or written here. The object belongs to one client; a jar locks itself, so that many
 clients, in many threads, may share one, and urllib with them.
 
-The jars of the standard library believe a server more than they should. An attribute that is malformed loses every
+The jars of the standard library believe a server more than they should. One attribute that is malformed loses every
 cookie of that answer, with a warning that there is a bug; and whoever names a foreign domain and an age of 0 has the
-cookie of that domain deleted, because no policy is asked. So a jar is not shown what came, but what RFC 6265 section 5.2
-understands of it, written out anew, and nothing for a domain that is not the server's own. It takes linear time. What one
-cookie may be long, and how many a jar takes for one domain, is bounded: a client that connects again and again would
-have its memory filled.
+cookie of that domain deleted, because no policy is asked. So a jar is not shown what came, but what RFC 6265 section
+5.2 understands of it, written anew, and nothing for a domain that is not the server's own. All of it takes linear time.
+The length of a cookie and their number in a domain are bounded, else a client that connects again and again would have
+its memory filled.
 
 Nothing here imports :mod:`http.cookiejar`: whoever has a jar has done so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -133,10 +134,8 @@ class Cookies:
                 continue
 
     def _forget(self, key: tuple[str, str, str]) -> None:
-        try:
+        with contextlib.suppress(KeyError):  # another thread was faster
             self._jar.clear(*key)
-        except KeyError:  # another thread was faster
-            pass
 
 
 class _Answer:

@@ -23,6 +23,8 @@ OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'b
 class Site:
     """A server that redirects from ``/go?to=…&status=…`` and echoes everywhere else; a context manager.
 
+    With ``set=…`` in the query, once or more often, its answer sets these cookies.
+
     :ivar requests: the environs of its requests.
     """
 
@@ -36,11 +38,12 @@ class Site:
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         self.requests.append(environ.copy())
-        if environ['PATH_INFO'] != '/go':
-            return self.echo(environ, start_response)
         query = parse_qs(environ['QUERY_STRING'])
+        cookies = [('Set-Cookie', cookie) for cookie in query.get('set', ())]
+        if environ['PATH_INFO'] != '/go':
+            return self.echo(environ, lambda status, headers: start_response(status, [*headers, *cookies]))
         headers = [('Location', location) for location in query.get('to', ())]
-        start_response(query.get('status', ['302 Found'])[0], [*headers, ('Content-Length', '0')])
+        start_response(query.get('status', ['302 Found'])[0], [*headers, *cookies, ('Content-Length', '0')])
         return [b'']
 
     def url(self, path: str) -> str:

@@ -192,7 +192,7 @@ class WebSocketBaseClient(WebSocket):
 
     @property
     def _http_url(self) -> str:
-        """The URL as that of HTTP, which the opening handshake is: what redirects are relative to, and cookies go by."""
+        """The URL as one of HTTP: what a redirect is relative to, and what cookies go by."""
         return f'{self._uri.http_scheme}://{self._destination.host_header}{self.resource}'
 
     def _computed_headers(self) -> list[tuple[str, str]]:

@@ -279,7 +279,8 @@ def connect(url: str, *args: Any, client_cls: Any = WebSocketClient, **options: 
     exception, with 1001 when it was cancelled.
 
     :param url: and all further arguments as for :class:`WebSocketClient`: ``protocols``, ``extensions``,
-        ``heartbeat_freq``, ``ssl_options``, ``headers``, ``exclude_headers``, ``limits``, ``max_redirects``, ``proxy``.
+        ``heartbeat_freq``, ``ssl_options``, ``headers``, ``exclude_headers``, ``limits``, ``max_redirects``, ``proxy``,
+        ``cookies``.
     :param client_cls: what is called with them: a subclass of :class:`WebSocketClient`.
     :raises ValueError, TypeError: as the class does; everything else is raised when it is awaited.
     """
