@@ -243,14 +243,12 @@ class WebSocket(Closer):
 
         Blocks; meant for a thread of its own.
         """
-        if self._ended:
-            return
         lock = self._lock
         try:
             try:
                 self.sock.settimeout(self.sock_timeout)
             except (OSError, AttributeError):
-                if self._ended:  # another thread was quicker
+                if self._ended:  # before, or by another thread just now
                     return
                 raise
             self._start(timers.shared.call_later)
