@@ -58,6 +58,7 @@ class ScriptedServer:
         self, script: Callable[[socket.socket], Any], family: int = socket.AF_INET, address: Any = None
     ) -> None:
         self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # for one that comes back to its port
         loopback = {socket.AF_INET: ('127.0.0.1', 0), socket.AF_INET6: ('::1', 0)}
         self.socket.bind(address or loopback[family])
         self.socket.listen(16)

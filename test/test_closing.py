@@ -110,6 +110,40 @@ class Closing(Case):
         websocket.close()
         self.assertIsNone(websocket.sock)
         self.assertTrue(peer.at_end())
+        self.assertTrue(websocket.closed_by_us)
+
+    def test_it_is_known_who_has_closed(self) -> None:
+        websocket, peer = self.pair()
+        self.assertFalse(websocket.closed_by_us)
+        websocket.close(1001)
+        self.assertTrue(websocket.closed_by_us)
+        peer.close(1001)
+        self.assertFalse(websocket.once())
+        websocket.terminate()
+        self.assertTrue(websocket.closed_by_us)
+
+    def test_the_peer_or_an_error_is_not_the_application(self) -> None:
+        def by_the_peer(websocket: Any, peer: Peer) -> None:
+            peer.close(1001)
+            websocket.once()
+            websocket.close()
+
+        def by_an_error(websocket: Any, peer: Peer) -> None:
+            peer.sock.sendall(b'\xff\xff')
+            websocket.once()
+
+        ends: Any = (
+            by_the_peer,
+            by_an_error,
+            lambda websocket, peer: websocket.try_close(1001, 'idle'),
+            lambda websocket, peer: websocket.abort(1001, 'no answer'),
+            lambda websocket, peer: websocket.terminate(),
+        )
+        for end in ends:
+            websocket, peer = self.pair()
+            end(websocket, peer)
+            self.assertIsNot(websocket.state, State.OPEN)
+            self.assertFalse(websocket.closed_by_us, end)
 
     def test_closed_in_opened(self) -> None:
         class Refusing(Recorder):

@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import threading
 import unittest
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
+from helpers import Peer
+from support_sockets import ScriptedServer, read_request, response_to
 from support_tls import certificate_files, client_context, needs_certificates
 
 from ws4py.client.threadedclient import WebSocketClient
@@ -163,6 +166,56 @@ class Examples(unittest.TestCase):
         self.assertEqual(lines[0], '=> 16 from a generator')
         self.assertEqual(lines[1:9], [f'=> {size} {"*" * size}' for size in range(0, 200, 25)])
         self.assertEqual(lines[9:], ["closed 1000 b'Bye bye'"])
+
+    def test_the_clients_that_connect_again(self) -> None:
+        def drops(peer: Peer) -> None:
+            peer.text('news')
+
+        def stays(peer: Peer) -> None:
+            peer.text('more news')
+            goodbyes.append(peer.receive())
+            peer.close(1001)
+
+        def serve(then: Callable[[Peer], None]) -> Callable[[socket.socket], None]:
+            def script(sock: socket.socket) -> None:
+                sock.sendall(response_to(read_request(sock)))
+                peer = Peer(sock, masked=False)
+                said.append(peer.receive()[1])
+                then(peer)
+                sock.shutdown(socket.SHUT_RDWR)
+
+            return script
+
+        def busy(sock: socket.socket) -> None:
+            read_request(sock)
+            sock.sendall(b'HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n')
+            sock.shutdown(socket.SHUT_RDWR)
+
+        for name, needs, end, code in (
+            ('reconnecting_client.py', None, signal.SIGINT, b'\x03\xe8'),
+            ('reconnecting_asyncio_client.py', None, signal.SIGTERM, b'\x03\xe9'),
+            ('reconnecting_gevent_client.py', 'gevent', signal.SIGTERM, b'\x03\xe9'),
+            ('reconnecting_tornado_client.py', 'tornado', signal.SIGTERM, b'\x03\xe9'),
+        ):
+            if needs is not None and importlib.util.find_spec(needs) is None:
+                continue
+            said: list[bytes] = []
+            goodbyes: list[tuple[int, bytes]] = []
+            scripts = [serve(drops), busy, serve(stays)]
+            with self.subTest(name), ScriptedServer(lambda sock, scripts=scripts: scripts.pop(0)(sock)) as server:
+                command = [sys.executable, '-W', 'error', str(EXAMPLE / name), f'ws://127.0.0.1:{server.port}/']
+                client = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                self.addCleanup(self.stop, client)
+                assert client.stdout is not None
+                lines = [client.stdout.readline() for _ in range(4)]
+                client.send_signal(end)
+                rest, errors = client.communicate(timeout=TIMEOUT)
+                self.assertEqual((rest, errors, client.returncode), ('', '', 0))
+                self.assertEqual(lines[0], '=> news\n')
+                self.assertRegex(lines[1], r'^closed with code 1006 .*: attempt 1 in 0\.1 s$')
+                self.assertRegex(lines[2], r'^the server answered .*503 Busy.*: attempt 2 in 0\.[12] s$')
+                self.assertEqual(lines[3], '=> more news\n')
+                self.assertEqual((said, goodbyes), ([b'subscribe'] * 2, [(0x88, code)]))
 
     def test_the_asyncio_client_talks_to_the_server(self) -> None:
         _, url = self.start_server('echo_wsgiref_server.py')

@@ -47,6 +47,8 @@ class Closer(Receiver):
         self.close_reason: Union[bytes, str, None] = None
         self._closing = False  # the closing handshake has its time, once somebody drives the connection
         self._ended = False  # terminate() has been called
+        #: True once the application has closed it, and nobody else before.
+        self.closed_by_us = False
         self._half_closed = False
         self._release: Optional[Callable[[], object]] = None  # called when all is over, by whom it was counted
         self._call_later: Optional[Callable[[float, Callable[[], None]], Any]] = None
@@ -100,6 +102,7 @@ class Closer(Receiver):
         :raises TypeError, ValueError: a code or a reason of another type; nothing has been sent.
         """
         if self.state is State.CONNECTING:
+            self.closed_by_us = True
             self.close_connection()
             return
         stream = self.stream
@@ -115,6 +118,8 @@ class Closer(Receiver):
         with self._lock:
             if self.stream is None or self.state in SENT:
                 return
+            if self.state is State.OPEN and self._failure is None:
+                self.closed_by_us = True
             try:
                 self._write(frame)
             except Exception:  # an overridden _write() may raise what it likes

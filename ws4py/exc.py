@@ -71,9 +71,12 @@ class HandshakeError(WebSocketException):
     :ivar msg: what was found and what was expected, as text.
     :ivar response_status: on a client, the HTTP status that the server answered with in place of 101; None where that
         is not what went wrong.
+    :ivar retry_after: on a client, when the server would have it try again: the ``Retry-After`` of that answer, as it
+        came, or None.
     """
 
     response_status: Optional[int] = None
+    retry_after: Optional[str] = None
 
     def __init__(self, msg: str) -> None:
         super().__init__(msg)

@@ -295,6 +295,13 @@ class ResponseTest(ClientTestCase):
                 self.client.process_response_line(line)
             self.assertIsNone(caught.exception.response_status)
 
+    def test_when_to_try_again(self) -> None:
+        for lines, expected in ((b'', None), (b'Retry-After: 7\r\n', '7'), (b'retry-after:soon\r\n', 'soon')):
+            self.client._expect_response()
+            with self.assertRaisesRegex(HandshakeError, '503') as caught:
+                self.client._feed_response(b'HTTP/1.1 503 Busy\r\n' + lines + b'\r\n')
+            self.assertEqual((caught.exception.response_status, caught.exception.retry_after), (503, expected))
+
     def test_headers(self) -> None:
         self.assertEqual(self.headers(UPGRADE), ([], []))
         self.assertEqual(self.headers(b'', UPGRADE, b'', b''), ([], []))

@@ -309,6 +309,25 @@ class Connections(ClientCase):
         self.assertEqual(await self.received(client, 1), ['hello'])
         self.assertEqual(client.named('closed'), [])
 
+    async def test_its_end_can_be_waited_for(self) -> None:
+        class Slow(Client):
+            async def closed(self, code: int, reason: Any = None) -> None:  # type: ignore[override]
+                await asyncio.sleep(0)
+                super().closed(code, reason)
+
+        client = await self.connect(self.serve(), Slow)
+        client.close()
+        await asyncio.wait_for(client.wait_closed(), TIMEOUT)
+        self.assertEqual((client.sock, client.named('closed')), (None, [('closed', 1000, b'')]))
+        await asyncio.wait_for(client.wait_closed(), TIMEOUT)
+
+    async def test_nobody_waits_any_longer_when_it_begins_again(self) -> None:
+        client = await self.connect(self.serve())
+        waiting = asyncio.ensure_future(client.wait_closed())
+        await asyncio.sleep(0)
+        client.__init__(client.url)
+        await asyncio.wait_for(waiting, TIMEOUT)
+
 
 class Failures(ClientCase):
     async def fails(self, url: str, error: Any, text: str = '', **options: Any) -> None:

@@ -11,9 +11,9 @@ Clients on an event loop have a :meth:`~WebSocketBaseClient.connect` of their ow
 everything else: the arguments, the request, TLS, and the judgement of the response, which is fed to
 :meth:`~WebSocketBaseClient._feed_response` as it comes.
 
-Redirects are followed, and proxies gone through, where that is asked for. It does not connect again by itself; calling
-``__init__`` again gives the object a fresh connection. What the bytes of a handshake mean is decided in
-:mod:`ws4py.handshake`.
+Redirects are followed, and proxies gone through, where that is asked for. It does not connect again by itself
+(:mod:`ws4py.reconnecting` does); calling ``__init__`` again gives the object a fresh connection. What the bytes of a
+handshake mean is decided in :mod:`ws4py.handshake`.
 """
 
 from __future__ import annotations
@@ -378,7 +378,11 @@ class WebSocketBaseClient(WebSocket):
         self._cookies.store(self._http_url, head, self.limits)
         self._look_for_redirect(head)
         line, _, headers = head.partition(b'\r\n')
-        self.process_response_line(line)
+        try:
+            self.process_response_line(line)
+        except HandshakeError as refusal:
+            refusal.retry_after = Response.parse(head, self.limits).headers.get('Retry-After')
+            raise
         self.protocols, self.extensions = self.process_handshake_header(headers)
         self.use_extensions(self._agreed)
         self.buf = rest

@@ -27,11 +27,12 @@ from ws4py.async_websocket import Moment
 from ws4py.client import Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.messaging import Payload
+from ws4py.reconnecting import Awaited
 from ws4py.state import State
 from ws4py.transport import TransportConnection, TransportSocket
 from ws4py.tunnels import open_tunnel_on
 
-__all__ = ['Connecting', 'WebSocketClient', 'connect']
+__all__ = ['Connecting', 'Reconnecting', 'WebSocketClient', 'connect']
 
 NO_LIMIT = 24 * 3600.0  # seconds; asyncio insists on a limit for TLS, ours comes first
 
@@ -285,3 +286,16 @@ def connect(url: str, *args: Any, client_cls: Any = WebSocketClient, **options: 
     :raises ValueError, TypeError: as the class does; everything else is raised when it is awaited.
     """
     return Connecting(client_cls(url, *args, **options))
+
+
+class Reconnecting(Awaited):
+    """Clients of this module, one after the other: each is connected again when its connection is lost.
+
+    ::
+
+        await Reconnecting(lambda: Listener('wss://example.org/feed')).run_forever()
+
+    See :class:`ws4py.reconnecting.Reconnecting` for the arguments. A client that takes its messages by ``async for``
+    does so in an ``opened()`` that is a coroutine, which is called for each connection. The factory and the hooks are
+    called in the loop; :meth:`~ws4py.reconnecting.Awaited.stop` may be called from any thread.
+    """

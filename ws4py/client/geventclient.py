@@ -18,6 +18,7 @@ import contextlib
 from typing import Any, Optional, Union
 
 import gevent
+import gevent.event
 import gevent.queue
 import gevent.socket
 
@@ -25,9 +26,10 @@ from ws4py import closecode
 from ws4py.client import WebSocketBaseClient
 from ws4py.greenlets import GreenletDriver, wrap_tls
 from ws4py.messaging import BinaryMessage, Payload, TextMessage
+from ws4py.reconnecting import Blocking
 from ws4py.state import State
 
-__all__ = ['WebSocketClient']
+__all__ = ['Reconnecting', 'WebSocketClient']
 
 CROWD = 256  # so many messages that wait for the application are enough
 
@@ -171,3 +173,17 @@ def _drive(driver: GreenletDriver, messages: _Messages) -> None:
         driver.run()
     finally:
         messages.put(StopIteration)
+
+
+class Reconnecting(Blocking):
+    """Clients of this module, one after the other: each is connected again when its connection is lost.
+
+    ::
+
+        gevent.spawn(Reconnecting(lambda: EchoClient('ws://localhost:9000/echo')).run_forever)
+
+    See :class:`ws4py.reconnecting.Reconnecting` for the arguments. All of it is for the greenlets of one thread, which
+    may kill the one that is in :meth:`~ws4py.reconnecting.Blocking.run_forever` as well: its connection is closed.
+    """
+
+    _event = gevent.event.Event

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from typing import Optional
 
 from ws4py.client import WebSocketBaseClient
+from ws4py.reconnecting import Blocking
 
-__all__ = ['WebSocketClient']
+__all__ = ['Reconnecting', 'WebSocketClient']
 
 GLANCE = 0.2  # seconds; where a signal does not interrupt the wait for a thread (Windows), it is seen this late
 
@@ -85,3 +87,25 @@ class WebSocketClient(WebSocketBaseClient):
             over = self._awaited
             while over is not None and not over.wait(GLANCE):
                 pass
+
+
+class Reconnecting(Blocking):
+    """Clients of this module, one after the other: each is connected again when its connection is lost.
+
+    ::
+
+        Reconnecting(lambda: EchoClient('ws://localhost:9000/echo')).run_forever()
+
+    See :class:`ws4py.reconnecting.Reconnecting` for the arguments. :meth:`~ws4py.reconnecting.Blocking.run_forever`
+    waits in the thread that calls it, where the factory and *attempt* are called too; the hooks of a client are called
+    in its own thread, as always. :meth:`~ws4py.reconnecting.Blocking.stop` may be called from any thread. What it
+    cannot cut short is a name that is being resolved.
+    """
+
+    _event = threading.Event
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        left = seconds
+        while left > 0 and not self._bell.wait(min(left, GLANCE)):
+            left = end - time.monotonic()

@@ -24,6 +24,7 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from ws4py import closecode
+from ws4py.async_websocket import Moment
 from ws4py.asyncdriving import AsyncioDriver
 from ws4py.client import Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
@@ -32,9 +33,10 @@ from ws4py.extensions import Configured
 from ws4py.iostream import StreamDriver, StreamSocket
 from ws4py.opening import Deadline
 from ws4py.outbox import BLOCK
+from ws4py.reconnecting import Awaited
 from ws4py.tunnels import open_tunnel_on
 
-__all__ = ['TornadoWebSocketClient']
+__all__ = ['Reconnecting', 'TornadoWebSocketClient']
 
 logger = logging.getLogger('ws4py')
 
@@ -68,6 +70,10 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         before: Optional[_Attempt] = self.__dict__.get('_attempt')
         if before is not None:
             before.stop()
+        over: Optional[Moment] = self.__dict__.get('_over')
+        if over is not None:  # __init__ is called again: the last connection is over
+            over.happen()
+        self._over = Moment()  # it has ended altogether
         self._attempt: Optional[_Attempt] = None
         self.io: Optional[IOStream] = None
 
@@ -88,6 +94,18 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         attempt = self._attempt = _Attempt(loop=loop.asyncio_loop)
         self.io_loop.add_callback(attempt.begin, lambda: self._establish(attempt, request))
         return attempt
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended and ``closed()`` is done. In the loop; not in a hook, where that would
+        never come.
+
+        A ``connect()`` that fails while somebody waits for it is no end of a connection.
+        """
+        await self._over.wait()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._over.happen()
 
     def close_connection(self) -> None:
         """Close the stream, when what was written is sent; or give up connecting. From any thread."""
@@ -184,6 +202,18 @@ class TornadoWebSocketClient(WebSocketBaseClient):
             if error.real_error is not None:
                 raise broken_off(error.real_error) from error
             self._feed_response(b'')
+
+
+class Reconnecting(Awaited):
+    """Clients of this module, one after the other: each is connected again when its connection is lost.
+
+    ::
+
+        await Reconnecting(lambda: EchoClient('ws://localhost:9000/echo')).run_forever()
+
+    See :class:`ws4py.reconnecting.Reconnecting` for the arguments. The factory is called in the loop, and so are the
+    hooks; :meth:`~ws4py.reconnecting.Awaited.stop` may be called from any thread.
+    """
 
 
 class _Attempt(asyncio.Future[None]):
