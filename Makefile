@@ -58,8 +58,8 @@ soak: $(VENV)/test  ## 2,000 clients in one manager; a minute of vanishing clien
 fuzz: $(VENV)/fuzz  ## each fuzz target for FUZZ_SECONDS (600), two at a time; also fails on a branch it has not reached
 	cd test && ../$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
-bench: $(VENV)/test  ## echoes per second beside those of other libraries
-	$(BIN)/python bench
+bench: $(VENV)/test  ## ws4py beside other libraries under the same load; BENCH='--quick' is a short form
+	$(BIN)/python bench $(BENCH)
 
 docs: $(VENV)/docs  ## the documentation, in docs/_build
 	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build
@@ -70,7 +70,7 @@ dist: $(VENV)/dist  ## sdist and wheel, checked, in dist/
 	$(BIN)/twine check --strict dist/*
 
 clean:  ## remove what was made
-	rm -rf $(VENV) .tox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build *.egg-info
+	rm -rf $(VENV) bench/.environments bench/results .tox .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist docs/_build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One file for each set of packages in the virtual environment, as old as its installation. The pip that comes with

@@ -1,11 +1,10 @@
-"""Echo benchmarks, side by side: ours and the peers' servers under the same load, interleaved in one run.
+"""``python bench``: ws4py beside other libraries, under the same load, in one session.
 
-    python bench [--rounds 5] [--seconds 1] [SERVER ...]
+    python bench [--quick] [--only WORK] [--against NAME] [--ours NAME] [--rounds 5] [--seconds 1]
 
-Each server is a process of its own, the load comes from this one (:mod:`load`). Rounds go through all servers in
-alternating order, so that what else the machine does falls on everybody alike. What counts are the ratios: of echoes
-per second, and beside them of the server's CPU time per echo as the operating system accounts it, because on a small
-machine the generator may be the limit and not the server.
+Prints a table for each work. ``make bench`` does the same after it has made the environment of the project; those of
+the peers are made here, when they are needed first. The works are in ``works.py``, those who do them in
+``contestants.py``, how it is measured in ``measuring.py``.
 """
 
 from __future__ import annotations
@@ -13,93 +12,59 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
-import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
-from load import Load, Sample
-from servers import SERVERS
-
-#: (connections, frames in flight on each, bytes of payload)
-WORKS = ((1, 1, 16), (1, 64, 16), (100, 1, 16), (100, 1, 1024), (10, 1, 65536), (4, 1, 1 << 20))
-OURS = 'ws4py'
-SCRIPT = Path(__file__).with_name('servers.py')
-
-
-class Server:
-    """A server process, until the end of the ``with`` block."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __enter__(self) -> Server:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), self.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f'the server {self.name} did not start')
-        self.port = int(line)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.process.stdin.close()  # which it takes as the end
-        self.process.wait()
-        self.process.stdout.close()
-
-    def cpu_seconds(self) -> float:
-        """CPU time that the process has used so far."""
-        fields = Path(f'/proc/{self.process.pid}/stat').read_text().rpartition(')')[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
-def measure(server: Server, work: tuple[int, int, int], seconds: float) -> Sample:
-    """One round of one server."""
-    before = server.cpu_seconds()
-    with Load(server.port, *work) as load:
-        sample = load.run(seconds)
-    return sample._replace(cpu=server.cpu_seconds() - before)
+import trustme
+from contestants import CONTESTANTS
+from measuring import measure
+from report import table
+from works import WORKS, quickened
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog='bench', description='Echo benchmarks, side by side.')
-    parser.add_argument('servers', nargs='*', metavar='SERVER', help=f'of {", ".join(SERVERS)} (default: all)')
-    parser.add_argument('--rounds', type=int, default=5, help='rounds of each work (default: %(default)s)')
-    parser.add_argument('--seconds', type=float, default=1.0, help='length of a round (default: %(default)s)')
+    parser = argparse.ArgumentParser(prog='bench', description='ws4py beside other libraries, under the same load.')
+    ours = [name for name, contestant in CONTESTANTS.items() if contestant.ours]
+    peers = [name for name, contestant in CONTESTANTS.items() if not contestant.ours]
+    parser.add_argument('--only', action='append', choices=WORKS, metavar='WORK', help=f'of {", ".join(WORKS)}')
+    parser.add_argument('--against', action='append', choices=peers, metavar='NAME', help=f'of {", ".join(peers)}')
+    parser.add_argument('--ours', action='append', choices=ours, metavar='NAME', help=f'of {", ".join(ours)}')
+    parser.add_argument('--rounds', type=int, default=5, help='of each work (default: %(default)s)')
+    parser.add_argument('--seconds', type=float, default=1.0, help='of each measurement (default: %(default)s)')
+    parser.add_argument('--quick', action='store_true', help='one short round of smaller works; figures mean little')
     arguments = parser.parse_args()
-    names = list(dict.fromkeys([OURS, *(arguments.servers or SERVERS)]))
-    unknown = set(names) - set(SERVERS)
-    if unknown:
-        parser.error(f'unknown server {", ".join(sorted(unknown))}')
+    if arguments.quick:
+        arguments.rounds, arguments.seconds = 1, 0.2
 
     print(
         f'{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}'
     )
-    print(f'{"connections x in flight x bytes":<34}{"server":<14}{"echoes/s":>10}{"ratio":>8}{"CPU us":>9}{"ratio":>8}')
-    for work in WORKS:
-        samples: dict[str, list[Sample]] = {name: [] for name in names}
-        for turn in range(arguments.rounds):
-            for name in names if turn % 2 == 0 else reversed(names):
-                with Server(name) as server:
-                    measure(server, work, arguments.seconds / 5)  # warm up
-                    samples[name].append(measure(server, work, arguments.seconds))
-        report(work, samples)
+    names = [*(arguments.ours or ours), *(arguments.against or peers)]
+    with tempfile.TemporaryDirectory() as directory:
+        tls = certificate(Path(directory))
+        for name in arguments.only or WORKS:
+            work = quickened(WORKS[name]) if arguments.quick else WORKS[name]
+            taking_part = [CONTESTANTS[name] for name in names if work.kind in CONTESTANTS[name].does]
+            if not taking_part:
+                continue
+            samples = measure(
+                work, taking_part, tls, rounds=arguments.rounds, seconds=arguments.seconds, complain=complain
+            )
+            print(f'\n{table(work, samples, names[0])}', flush=True)
 
 
-def report(work: tuple[int, int, int], samples: dict[str, list[Sample]]) -> None:
-    """Medians, and how many times ours does what the peer does (over 1: we are ahead)."""
-    rates = {
-        name: statistics.median(sample.echoes / sample.seconds for sample in rows) for name, rows in samples.items()
-    }
-    costs = {name: statistics.median(sample.cpu / sample.echoes for sample in rows) for name, rows in samples.items()}
-    for name in samples:
-        title = ' x '.join(map(str, work)) if name == OURS else ''
-        print(
-            f'{title:<34}{name:<14}{rates[name]:>10.0f}{rates[OURS] / rates[name]:>8.2f}'
-            f'{costs[name] * 1e6:>9.1f}{costs[name] / costs[OURS]:>8.2f}',
-            flush=True,
-        )
+def certificate(directory: Path) -> tuple[str, str]:
+    """Files with a certificate for 127.0.0.1 and its key, for servers over TLS."""
+    issued = trustme.CA().issue_cert('127.0.0.1')
+    paths = directory / 'certificate.pem', directory / 'key.pem'
+    paths[0].write_bytes(b''.join(blob.bytes() for blob in issued.cert_chain_pems))
+    issued.private_key_pem.write_to_path(paths[1])
+    return str(paths[0]), str(paths[1])
+
+
+def complain(text: str) -> None:
+    """A contestant is left out."""
+    print(f'  left out: {text}', flush=True)
 
 
 if __name__ == '__main__':

@@ -22,7 +22,7 @@ import ws4py
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = {'cherrypy', 'gevent', 'socks', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
 LEFT_OUT = shutil.ignore_patterns(
-    '.git', '.venv', '.tox', '.*_cache', '.hypothesis', '__pycache__', '_build', 'reports'
+    '.git', '.venv', '.environments', '.tox', '.*_cache', '.hypothesis', '__pycache__', '_build', 'reports'
 )
 BUILD = 'import sys; from setuptools.build_meta import *; to = sys.argv[1]; build_sdist(to); build_wheel(to)'
 
