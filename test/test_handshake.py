@@ -214,6 +214,11 @@ class RefusedTest(unittest.TestCase):
             with self.subTest(name=name, value=value):
                 self.assertRefused(400, f'{name} is {value!r} (expected ', a_request({name: value}))
 
+    def test_tokens_in_any_line_of_several(self) -> None:
+        for values in (['', 'keep-alive, Upgrade'], ['Upgrade', ''], ['keep-alive', 'Upgrade']):
+            answer = respond(a_request({'Connection': values}))  # type: ignore[dict-item]
+            self.assertEqual(answer.status, 101, values)
+
     def test_host(self) -> None:
         self.assertRefused(400, 'Host is there 2 times (expected once)', a_request({'Host': ['a', 'a']}))
         for host in ('', 'a,b', 'a b', 'a/b', 'a@b', 'é'):

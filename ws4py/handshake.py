@@ -329,7 +329,7 @@ def _check_request(request: Request, version: Collection[int], origins: Optional
     if request.method != 'GET':
         raise HTTPError(405, f'the method is {show(request.method)} (expected GET)')
     for name, token in (('Upgrade', 'websocket'), ('Connection', 'Upgrade')):
-        if not headers.get(name):
+        if not any(headers.get_all(name)):
             raise HTTPError(400, _not_defined(name))
         if token.lower() not in _elements(headers, name):
             raise HTTPError(400, _unexpected(headers, name, repr(token)))

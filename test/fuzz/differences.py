@@ -144,7 +144,7 @@ RULES = {
         'field with an invalid field value.',
     ),
     'target': Rule(
-        'A request target with control characters',
+        'A request target that is empty, or has control characters',
         '400',
         'accepts it',
         'RFC 9112 section 3',

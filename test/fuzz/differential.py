@@ -438,7 +438,7 @@ def why_requests(
         rules.append('host')
     if values('content-length'):
         rules.append('empty body')
-    if any(not 33 <= ord(character) <= 126 for character in target):
+    if not target or any(not 33 <= ord(character) <= 126 for character in target):
         rules.append('target')
     if plain.extensions_of(values('sec-websocket-extensions')) is None and not compressed:
         rules.append('extension grammar')

@@ -27,7 +27,7 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'{show(self.method)} is not a request method (expected a token)')": _PARSED,
         'http11: Request.build: if not _TARGET.fullmatch(self.target): -> raise ValueError('
         "f'{show(self.target)} is not a request target (expected visible ASCII characters)')": _PARSED,
-        'http11: _parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
+        'http11: parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
         "431, f'headers of {len(rest)} bytes, {limits.head_size} are allowed')": 'the reader has stopped before',
         'handshake: _select_protocols: if name is not None and name not in offered: -> raise ValueError('
         "f'select_subprotocol gave {name!r} (expected one of {offered}, or None)')": _TYPES,
@@ -61,7 +61,7 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "streaming: Stream._end: if self._decoding: -> self._decode(b'', final=True)": _PLAIN,
     },
     'response': {
-        'http11: _parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
+        'http11: parse_fields: if len(rest) > limits.head_size: -> raise HTTPError('
         "431, f'headers of {len(rest)} bytes, {limits.head_size} are allowed')": 'the reader has stopped before',
         'http11: Response.complete: if not _STATUS.fullmatch(str(self.status)): -> '
         "raise ValueError(f'{self.status!r} is not a status (expected 100 to 999)')": _PARSED,
