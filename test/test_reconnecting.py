@@ -359,6 +359,17 @@ class OnALoop(Driven):
             again = ['run'] if cancelled else []
             self.assertEqual(self.clients[0].calls, ['connect', 'run', ('close', 1001), *again])
 
+    def test_cancelled_when_the_connection_is_just_there(self) -> None:
+        for sock, parted in ((object(), [('close', 1001), 'run']), (None, [])):
+
+            def act(client: Any, sock: Any = sock) -> None:
+                client.state, client.sock = State.OPEN, sock
+                raise asyncio.CancelledError
+
+            with self.assertRaises(asyncio.CancelledError):
+                self.run_it(self.reconnecting((act, None)))
+            self.assertEqual(self.clients[0].calls, ['connect', *parted])
+
     def test_cancelled_twice(self) -> None:
         async def act(client: Played) -> None:
             await asyncio.sleep(TIMEOUT)

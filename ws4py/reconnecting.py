@@ -214,6 +214,11 @@ class Awaited(Reconnecting):
                         return
                     attempt = attempts.failed(error)
                     continue
+                except BaseException:
+                    # Cancelled at the very moment at which the connection was there?
+                    if client.state is State.OPEN and client.sock is not None:
+                        await self._part(client)
+                    raise
                 attempts.opened()
                 await self._run(client)
                 if self._left(client):
@@ -227,12 +232,16 @@ class Awaited(Reconnecting):
         try:
             await client.wait_closed()
         except BaseException:
-            client.close(closecode.GOING_AWAY)
-            try:
-                await client.wait_closed()
-            except BaseException:  # nobody waits any more
-                client.abort(closecode.GOING_AWAY, 'not waited for')
-                raise
+            await self._part(client)
+            raise
+
+    async def _part(self, client: Any) -> None:
+        """Close the connection, and wait until it has ended."""
+        client.close(closecode.GOING_AWAY)
+        try:
+            await client.wait_closed()
+        except BaseException:  # nobody waits any more
+            client.abort(closecode.GOING_AWAY, 'not waited for')
             raise
 
     def stop(self) -> None:

@@ -519,6 +519,35 @@ class GivingUp(ClientCase):
                     await connecting
                 self.assertEqual((client.state, client.calls), (State.CLOSED, []))
 
+    async def test_close_when_the_handshake_is_just_done(self) -> None:
+        """There is nothing yet that a Close frame could be written to; nor is one that was not sent waited for."""
+
+        class Hasty(Client):
+            limits = Limits(close_timeout=1000)
+
+            def _feed_response(self, data: bytes) -> bool:
+                done = super()._feed_response(data)
+                self.close(1001)
+                return done
+
+        client = self.make(self.serve(), Hasty)
+        try:
+            await asyncio.wait_for(client.connect(), TIMEOUT)
+        except HandshakeError as error:
+            self.assertIn('the client was closed', str(error))
+        else:  # connect() has been quicker
+            self.assertEqual(await self.over(client), (1001, b''))
+        await asyncio.wait_for(client.wait_closed(), TIMEOUT)
+        self.assertEqual((client.sock, client.closed_by_us), (None, True))
+
+    async def test_a_close_that_is_heard_of_when_it_is_connected(self) -> None:
+        client = await self.connect(self.serve())
+        another = tornadoclient._Attempt()
+        another.set_result(None)
+        client._close_attempt(another, 1000, 'of another one')
+        client._close_attempt(client._attempt, 1001, 'late')
+        self.assertEqual(await self.over(client), (1001, b'late'))
+
     async def test_close_when_nobody_waits(self) -> None:
         client, came = self.silent()
         client.connect()

@@ -31,6 +31,7 @@ from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Configured
 from ws4py.iostream import StreamDriver, StreamSocket
+from ws4py.messaging import Payload
 from ws4py.opening import Deadline
 from ws4py.outbox import BLOCK
 from ws4py.reconnecting import Awaited
@@ -95,11 +96,24 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         self.io_loop.add_callback(attempt.begin, lambda: self._establish(attempt, request))
         return attempt
 
-    async def wait_closed(self) -> None:
-        """Wait until the connection has ended and ``closed()`` is done. In the loop; not in a hook, where that would
-        never come.
+    def close(self, code: int = closecode.NORMAL_CLOSURE, reason: Payload = '') -> None:
+        """Begin the closing handshake, see the base class; or give up connecting."""
+        attempt = self._attempt
+        if attempt is None or attempt.done():
+            super().close(code, reason)
+        else:  # the handshake may be done already, but there is nothing yet that a Close frame could be written to
+            self.closed_by_us = True
+            self.io_loop.add_callback(self._close_attempt, attempt, code, reason)
 
-        A ``connect()`` that fails while somebody waits for it is no end of a connection.
+    def _close_attempt(self, attempt: _Attempt, code: int, reason: Payload) -> None:
+        if not attempt.done():
+            attempt.stop()
+        elif attempt is self._attempt:  # it has been quicker
+            super().close(code, reason)
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended and ``closed()`` is done, or there was none. In the loop; not in a hook,
+        where that would never come.
         """
         await self._over.wait()
 
@@ -147,7 +161,9 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         if not attempt.done():
             attempt.set_exception(error)
         self._give_up()
-        if not told:
+        if told:
+            self._over.happen()
+        else:
             attempt.exception()  # which is all that asyncio wants to see
             expected = isinstance(error, (OSError, HandshakeError))
             logger.error('no connection to %s: %s', self.url, error, exc_info=None if expected else error)
