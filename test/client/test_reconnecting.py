@@ -241,23 +241,25 @@ class Kind:
         self.assertEqual((self.numbers(), self.told[1].delay), ([0, 1], 10_000))
 
     def silence(self: Any) -> tuple[ScriptedServer, threading.Event]:
-        """A server that reads the request, tells that, and waits for the end of the connection."""
+        """A server that tells when a request has begun, or TLS, and waits for the end of the connection."""
         asked = threading.Event()
 
         def script(sock: socket.socket) -> None:
-            read_request(sock)
+            sock.recv(1)
             asked.set()
             read_all(sock)
 
         return self.serve(in_turn(script)), asked
 
     def test_stopped_in_the_middle_of_a_handshake(self: Any) -> None:
-        server, asked = self.silence()
-        future = self.begin(server.port)
-        self.assertTrue(asked.wait(TIMEOUT))
-        self.stop(future)
-        wait_for(lambda: self.going.client.state is State.CLOSED)
-        self.assertEqual((self.numbers(), self.heard), ([0], []))
+        for scheme in ('ws', 'wss'):
+            self.told.clear()
+            server, asked = self.silence()
+            future = self.begin(server.port, scheme=scheme)
+            self.assertTrue(asked.wait(TIMEOUT))
+            self.stop(future)
+            wait_for(lambda: self.going.client.state is State.CLOSED)
+            self.assertEqual((self.numbers(), self.heard), ([0], []), scheme)
 
     def test_stopped_while_it_is_open(self: Any) -> None:
         def script(peer: Peer) -> None:
