@@ -34,9 +34,9 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def serving(handler_cls: Callable[..., WebSocket], **options: Any) -> Iterator[str]:
+def serving(handler_cls: Callable[..., WebSocket], port: int = 0, **options: Any) -> Iterator[str]:
     """A server in this process; its URL."""
-    server = WSGIServer(('127.0.0.1', 0), WebSocketWSGIRequestHandler)
+    server = WSGIServer(('127.0.0.1', port), WebSocketWSGIRequestHandler)
     server.set_app(WebSocketWSGIApplication(handler_cls=handler_cls, **options))
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -74,7 +74,17 @@ class UsageTest(unittest.TestCase):
         for arguments, words in (
             (
                 ['--help'],
-                ('--header', '--cookie', '--protocol', '--proxy', '--insecure', 'serve', 'exit status', 'Ctrl-D'),
+                (
+                    '--header',
+                    '--cookie',
+                    '--protocol',
+                    '--proxy',
+                    '--insecure',
+                    '--reconnect',
+                    'serve',
+                    'exit status',
+                    'Ctrl-D',
+                ),
             ),
             (
                 ['serve', '--help'],
@@ -365,6 +375,66 @@ class PipeTest(unittest.TestCase):
                 cli.main(['--proxy', 'socks5://127.0.0.1', 'ws://nowhere.invalid/'])
         self.assertEqual(exit_.exception.code, 2)
         self.assertIn('pip install "ws4py[socks]"', errors.getvalue())
+
+    def test_it_connects_again(self) -> None:
+        opened = threading.Event()
+
+        class Told(EchoWebSocket):
+            def opened(self) -> None:
+                opened.set()
+
+        with serving(EchoWebSocket) as url:
+            process = self.start('--reconnect', url)
+            self.say(process, b'hello\n')
+            assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+            self.assertEqual(process.stdout.readline(), b'hello\n')
+        line = process.stderr.readline().decode()
+        self.assertRegex(line, r'\Aws4py: closed with code 1001.*; connecting again in [01]\.\d s\n\Z')
+        self.say(process, b'lost\n')
+        while line != 'ws4py: there is no connection, the line was not sent\n':
+            self.assertIn('connecting again in', line)
+            line = process.stderr.readline().decode()
+        with serving(Told, int(url.rstrip('/').rpartition(':')[2])):
+            self.assertTrue(opened.wait(TIMEOUT))
+            self.say(process, b'here again\n')
+            self.assertEqual(process.stdout.readline(), b'here again\n')
+            process.stdin.close()
+            self.assertEqual(self.finish(process)[0], 0)
+
+    def test_it_does_not_connect_again_when_that_is_not_worth_it(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.assertEqual(run_text('--reconnect', url, stdin='hello\n'), (0, 'hello\n', ''))
+        demo = Demo()
+        self.addCleanup(demo.kill)
+        status, output, errors = run_text('--reconnect', f'{demo.ws_url}nowhere')
+        self.assertEqual((status, output), (1, ''))
+        self.assertRegex(errors, r'\Aws4py: cannot connect to ws://.*/nowhere: .*404.*\n\Z')
+
+    def test_ctrl_c_ends_what_connects_again(self) -> None:
+        with socket.create_server(('127.0.0.1', 0)) as unused:
+            port = unused.getsockname()[1]
+        process = self.start('--reconnect', f'ws://127.0.0.1:{port}/')
+        assert process.stderr is not None
+        self.assertRegex(process.stderr.readline().decode(), 'refused.*; connecting again in')
+        process.send_signal(signal.SIGINT)
+        status, errors = self.finish(process)
+        self.assertEqual(status, 1)
+        self.assertTrue(errors.endswith(f'ws4py: cannot connect to ws://127.0.0.1:{port}/: interrupted\n'), errors)
+        ends: list[Any] = []
+
+        class Watched(EchoWebSocket):
+            def closed(self, code: int, reason: Any = None) -> None:
+                ends.append(code)
+
+        with serving(Watched) as url:
+            process = self.start('--reconnect', url)
+            self.say(process, b'ready\n')
+            assert process.stdout is not None
+            self.assertEqual(process.stdout.readline(), b'ready\n')
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(self.finish(process), (0, ''))
+            until(lambda: ends, 'the end at the server')
+        self.assertEqual(ends, [1001])
 
     def test_ctrl_c_closes_with_1001(self) -> None:
         ends: list[Any] = []

@@ -11,6 +11,7 @@ What is shown of a peer passes through ``ws4py.terminal``, and no password of a 
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import os
 import re
@@ -19,11 +20,12 @@ import ssl
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import ws4py
 from ws4py import uri
-from ws4py.client.threadedclient import WebSocketClient
+from ws4py.backoff import Attempt
+from ws4py.client.threadedclient import Reconnecting, WebSocketClient
 from ws4py.cookies import Cookies
 from ws4py.demo import BACKENDS
 from ws4py.demo.running import TLSFiles
@@ -69,7 +71,8 @@ def _client_parser() -> argparse.ArgumentParser:
         '  0  closed normally by either side (code 1000, 1001 or none)\n'
         '  1  could not connect, or the server refused the handshake\n'
         '  2  wrong usage\n'
-        '  3  the connection broke, or was closed with another code\n\n'
+        '  3  the connection broke, or was closed with another code\n'
+        'With --reconnect these are of the last connection.\n\n'
         'examples:\n'
         '  python -m ws4py ws://127.0.0.1:9000/echo\n'
         '  echo hello | python -m ws4py --header "Authorization: Bearer 1234" wss://example.org/feed',
@@ -107,6 +110,11 @@ def _client_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         '--insecure', action='store_true', help='take any TLS certificate: do not check who the server is'
+    )
+    parser.add_argument(
+        '--reconnect',
+        action='store_true',
+        help='connect again when there is no connection or it was lost; lines that are typed meanwhile are not sent',
     )
     parser.add_argument('--version', action='version', version=f'ws4py {ws4py.__version__}')
     return parser
@@ -244,19 +252,24 @@ def talk(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     """Connect, and carry lines and messages until the connection ends."""
     tls = {'cert_reqs': ssl.CERT_NONE} if options.insecure else None
     screen = Screen(sys.stdin, sys.stdout)
+    make = functools.partial(
+        Client,
+        options.url,
+        options.protocol,
+        headers=options.header,
+        cookies=dict(options.cookie),
+        ssl_options=tls,
+        proxy=options.proxy,
+        screen=screen,
+    )
     try:
-        client = Client(
-            options.url,
-            options.protocol,
-            headers=options.header,
-            cookies=dict(options.cookie),
-            ssl_options=tls,
-            proxy=options.proxy,
-            screen=screen,
-        )
+        client = make()
     except (ValueError, ImportError) as error:  # that of the environment is none, or python-socks is not installed
         parser.error(printable(str(error)))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same as Ctrl-C
+    if options.reconnect:
+        client.close_connection()  # it has told that it can be made
+        return Conversation(make, options.url, screen).hold()
     try:
         client.connect()
         threading.Thread(target=client.send_lines, daemon=True).start()  # a read from a terminal cannot be called off
@@ -280,9 +293,10 @@ def talk(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 class Client(WebSocketClient):
     """The connection of the command line: ``screen`` shows what comes in, standard input is sent."""
 
-    def __init__(self, *args: Any, screen: Screen, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, screen: Screen, conversation: Optional[Conversation] = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.screen = screen
+        self._conversation = conversation  # where this is one connection of several
         self.connected = False
         self._over = threading.Event()
         self._result: tuple[int, str] = (1006, '')
@@ -292,6 +306,8 @@ class Client(WebSocketClient):
         protocol = ''.join(f', subprotocol {name.decode("latin-1")}' for name in (self.protocols or ())[:1])
         self.screen.note(f'connected to {_public(self.url)}{protocol}; Ctrl-D closes')
         self.screen.prompt()
+        if self._conversation is not None:
+            self._conversation.opened()
 
     def received_message(self, message: Any) -> None:
         try:
@@ -337,3 +353,71 @@ class Client(WebSocketClient):
         else:
             _say(text)
         return EXIT_OK if normal else EXIT_ABNORMAL
+
+
+class Conversation:
+    """What ``--reconnect`` gives: a conversation that goes on when the connection is lost. A second thread connects.
+
+    Lines are sent from the first connection on.
+    """
+
+    def __init__(self, make: Callable[..., Client], url: str, screen: Screen) -> None:
+        self._url = url
+        self._screen = screen
+        self._reconnecting = Reconnecting(functools.partial(make, conversation=self), attempt=self._tell)
+        self._failure: Optional[Exception] = None
+        self._over = threading.Event()
+        self._typing: Optional[threading.Thread] = None
+
+    def hold(self) -> int:
+        """Hold it to its end, or until Ctrl-C; the exit status."""
+        threading.Thread(target=self._run, daemon=True).start()
+        try:
+            self._wait()
+        except KeyboardInterrupt:
+            self._reconnecting.stop()
+            try:
+                self._wait()
+            except KeyboardInterrupt:
+                _say('interrupted before the closing handshake was complete')
+                return EXIT_ABNORMAL
+        client = self._reconnecting.client
+        if client is None or not client.connected:
+            _say(f'cannot connect to {_public(self._url)}: {self._failure or "interrupted"}')
+            return EXIT_FAILED
+        status: int = client.report()
+        return status
+
+    def _run(self) -> None:
+        try:
+            self._reconnecting.run_forever()
+        except (HandshakeError, OSError) as error:
+            self._failure = error
+        finally:
+            self._over.set()
+
+    def _wait(self) -> None:
+        while not self._over.wait(1):  # as in Client.wait()
+            pass
+
+    def _tell(self, attempt: Attempt) -> None:
+        if attempt.number and attempt.worthwhile:
+            self._screen.finish()
+            _say(f'{attempt.cause}; connecting again in {attempt.delay:.1f} s')
+
+    def opened(self) -> None:
+        """There is a connection: lines can be sent from now on."""
+        if self._typing is None:
+            self._typing = threading.Thread(target=self._send_lines, daemon=True)
+            self._typing.start()
+
+    def _send_lines(self) -> None:
+        for line in typed_lines(sys.stdin):
+            client = self._reconnecting.client
+            try:
+                client.send(line)
+                self._screen.prompt()
+            except (RuntimeError, OSError):
+                _say('there is no connection, the line was not sent')
+        self._reconnecting.client.close(1000)
+        self._reconnecting.stop()
