@@ -65,6 +65,12 @@ class MaskPythonTest(unittest.TestCase):
                 with self.assertRaisesRegex(ValueError, f'4 bytes, not {len(key)}'):
                     self.mask(data, key)
 
+    def test_what_is_not_bytes(self) -> None:
+        wrong: list[Any] = [None, 4, 'data', object(), [100, 97], {100: 97}, range(5000)]
+        for data in wrong:
+            with self.assertRaises(TypeError):
+                self.mask(data, KEYS[0])
+
 
 WSACCEL = masking._wsaccel_mask()
 MASKS = (masking.mask_python, masking.mask)

@@ -16,13 +16,19 @@ Buffer = Union[bytes, bytearray, memoryview]
 _CHUNK = 4096
 
 
+def _check(data: Buffer, key: Buffer) -> None:
+    if len(key) != 4:
+        raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
+    memoryview(data)  # a number would be so many zeros to bytes(), and so the key would be what comes of it
+
+
 def mask_python(data: Buffer, key: Buffer) -> bytes:
     """*data* masked with the four bytes of *key*, as a new object.
 
     :raises ValueError: *key* is not four bytes.
+    :raises TypeError: *data* is not bytes.
     """
-    if len(key) != 4:
-        raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
+    _check(data, key)
     size = len(data)
     if size <= _CHUNK:
         cycle = bytes(key) * ((size + 3) // 4)
@@ -47,8 +53,7 @@ def _wsaccel_mask() -> Optional[Callable[[Buffer, Buffer], bytes]]:
         return None
 
     def mask_wsaccel(data: Buffer, key: Buffer) -> bytes:
-        if len(key) != 4:
-            raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
+        _check(data, key)
         masked: bytes = XorMaskerSimple(bytes(key)).process(bytes(data))
         return masked
 
