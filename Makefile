@@ -45,7 +45,7 @@ conformance: $(VENV)/test  ## Autobahn's cases; writes the table of the document
 matrix: $(VENV)/test  ## every server with every client; writes the table of the documentation
 	cd test && ../$(BIN)/python -m matrix --write ../docs/matrix_table.rst
 
-attack: $(VENV)/test  ## every attack on every server, in its full size; writes the table of the documentation
+attack: $(VENV)/test  ## every attack on every server and client, in its full size; writes the tables of the documentation
 	cd test && ../$(BIN)/python -m attack --write ../docs/attacks_table.rst
 
 browser: $(VENV)/test  ## the demo and the chat on CherryPy, in headless Chromium and Firefox

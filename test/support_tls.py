@@ -43,6 +43,17 @@ def server_context(*names: str, expired: bool = False, client_certificates: bool
     return context
 
 
+def self_signed_context() -> ssl.SSLContext:
+    """TLS for a server that vouches for itself."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority = trustme.CA()
+    path = os.path.join(_directory(), 'self-signed.pem')
+    authority.private_key_pem.write_to_path(path)
+    authority.cert_pem.write_to_path(path, append=True)
+    context.load_cert_chain(path)
+    return context
+
+
 def client_context() -> ssl.SSLContext:
     """TLS for a client that trusts the servers of :func:`server_context`."""
     context = ssl.create_default_context()

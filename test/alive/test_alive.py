@@ -21,7 +21,6 @@ MANY = 50
 SILENT = [1011, f'no answer to a ping within {PATIENCE:g} s']
 UNUSED = [1001, f'nothing received for {IDLE:g} s']
 UNANSWERED = [1006, 'Going away']
-OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
 
 
 def ask(peer: Peer) -> dict[str, Any]:
@@ -207,7 +206,7 @@ class AtTheEnd:
 _KINDS = (
     (OnServer, servers.SERVERS),
     (OnImpatientServer, servers.SERVERS),
-    (OnClient, OURS),
+    (OnClient, clients.OURS),
     (AtTheEnd, servers.SERVERS),
 )
 for _kind, _names in _KINDS:

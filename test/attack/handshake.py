@@ -1,4 +1,4 @@
-"""Attacks on the opening handshake."""
+"""Attacks on the opening handshake of servers, and on what comes with it."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import contextlib
 import socket
 import time
 
-from helpers import TIMEOUT, frame, wait_for
+from helpers import TIMEOUT, wait_for
 
 from ws4py.framing import OPCODE_TEXT
 
 from . import site
-from .items import NotOwned, Target, attack, request
+from .items import BOTH, NotOwned, Target, attack
+from .server_side import ServerTarget, request
 
 
 @attack(1, '2,000 headers')
-def many_headers(target: Target) -> str:
+def many_headers(target: ServerTarget) -> str:
     return target.refused(request(*(f'X-{number}: x' for number in range(2000))), 431)
 
 
 @attack(2, 'a header line, and a target, of 1 MB')
-def long_lines(target: Target) -> str:
+def long_lines(target: ServerTarget) -> str:
     header = target.refused(request(f'X-Long: {"x" * 1_000_000}'), 431)
     long = 'x' * 1_000_000
     return f'{header}, {target.refused(request(first=f"GET /{long} HTTP/1.1"), 414)}'
 
 
 @attack(3, 'a head of more than 64 KiB')
-def large_head(target: Target) -> str:
+def large_head(target: ServerTarget) -> str:
     return target.refused(request(*(f'X-{number}: {"x" * 1000}' for number in range(100))), 431)
 
 
 @attack(4, 'a header a second: one deadline for the whole handshake, and others are served meanwhile')
-def slow_head(target: Target) -> str:
+def slow_head(target: ServerTarget) -> str:
     lines = request().split(b'\r\n')
     begin = time.monotonic()
     with contextlib.ExitStack() as stack:
@@ -58,7 +59,7 @@ def slow_head(target: Target) -> str:
 
 
 @attack(6, 'a key that is missing, short, no base64, or there twice')
-def keys(target: Target) -> str:
+def keys(target: ServerTarget) -> str:
     found = [target.refused(request(drop='Sec-WebSocket-Key'), 400)]
     for value in ('dGhlIHNhbXBsZSBub25j', 'dGhlIHNhbXBsZSBub25jZ!==', ''):
         found.append(target.refused(request(f'Sec-WebSocket-Key: {value}'), 400))
@@ -68,7 +69,7 @@ def keys(target: Target) -> str:
 
 
 @attack(7, 'a version other than 13')
-def versions(target: Target) -> str:
+def versions(target: ServerTarget) -> str:
     for version in ('8', '14', 'x', '13, 8'):
         answer = target.knock(request(f'Sec-WebSocket-Version: {version}'))
         assert answer.status == 426, answer
@@ -77,7 +78,7 @@ def versions(target: Target) -> str:
 
 
 @attack(8, 'POST, and HTTP/1.0')
-def methods(target: Target) -> str:
+def methods(target: ServerTarget) -> str:
     answer = target.knock(request(first='POST / HTTP/1.1'))
     assert answer.status == 405 and 'allow: get' in answer.head.lower(), answer
     old = target.knock(request(first='GET / HTTP/1.0'))
@@ -86,27 +87,27 @@ def methods(target: Target) -> str:
 
 
 @attack(9, 'no Host, and two')
-def hosts(target: Target) -> str:
+def hosts(target: ServerTarget) -> str:
     none = target.refused(request(drop='Host'), 400)
     return f'{none}, {target.refused(request("Host: a", "Host: b"), 400)}'
 
 
 @attack(10, 'tokens that only look like the right ones')
-def tokens(target: Target) -> str:
+def tokens(target: ServerTarget) -> str:
     for line in ('Connection: notupgrade', 'Upgrade: notwebsocket', 'Connection: Upgrade-not', 'Upgrade: web, socket'):
         status = target.refused(request(line), 400)
     return status
 
 
 @attack(11, 'an upgrade with a body')
-def bodies(target: Target) -> str:
+def bodies(target: ServerTarget) -> str:
     found = [target.refused(request('Content-Length: 5') + b'hello', 400)]
     found.append(target.refused(request('Transfer-Encoding: chunked') + b'0\r\n\r\n', 400))
     return ', '.join(found)
 
 
 @attack(12, 'a bare LF, NUL, a folded header, a space before the colon')
-def malformed(target: Target) -> str:
+def malformed(target: ServerTarget) -> str:
     found = [target.refused(request('X-Nul: a\0b'), 400)]
     if target.base not in ('cherrypy', 'tornado'):
         found.append(target.refused(request('X-Space : a'), 400))
@@ -119,7 +120,7 @@ def malformed(target: Target) -> str:
 
 
 @attack(13, 'extension and protocol headers that are made to cost time')
-def costly_headers(target: Target) -> str:
+def costly_headers(target: ServerTarget) -> str:
     def cost(make: object, size: int) -> float:
         best = 1e9
         for _ in range(3):
@@ -149,7 +150,7 @@ def costly_headers(target: Target) -> str:
 
 
 @attack(14, 'a foreign Origin')
-def origins(target: Target) -> str:
+def origins(target: ServerTarget) -> str:
     assert target.knock(request(f'Origin: {site.GOOD}')).status == 101
     for origin in ('https://evil.test', 'http://good.test', 'https://good.test.evil.test', 'null'):
         answer = target.knock(request(f'Origin: {origin}'))
@@ -157,17 +158,18 @@ def origins(target: Target) -> str:
     return '403'
 
 
-@attack(16, 'frames in the segment of the handshake')
+@attack(16, 'frames in the segment of the handshake', on=BOTH)
 def early_frames(target: Target) -> str:
-    frames = b''.join(frame(OPCODE_TEXT, text, masked=True) for text in (b'one', b'two', b'three'))
-    with target.client(behind=frames) as client:
-        for text in (b'one', b'two', b'three'):
-            assert client.receive() == (0x80 | OPCODE_TEXT, text)
+    texts = (b'one', b'two', b'three')
+    frames = b''.join(target.frame(0x80 | OPCODE_TEXT, text) for text in texts)
+    with target.peer(behind=frames) as peer:
+        for text in texts:
+            assert peer.receive() == (0x80 | OPCODE_TEXT, text)
     return 'all delivered'
 
 
 @attack(17, 'a second request behind a refused upgrade')
-def smuggled(target: Target) -> str:
+def smuggled(target: ServerTarget) -> str:
     answer = target.knock(request('Sec-WebSocket-Version: 8') + request(), to_end=True)
     assert answer.status == 426, answer
     assert b'HTTP/1.1' not in answer.rest, answer.rest
@@ -175,7 +177,7 @@ def smuggled(target: Target) -> str:
 
 
 @attack(22, 'a TLS handshake that stalls', tls=True)
-def stalled_tls(target: Target) -> str:
+def stalled_tls(target: ServerTarget) -> str:
     with contextlib.ExitStack() as stack:
         for data in (b'', b'\x16\x03\x01'):
             sock = stack.enter_context(socket.create_connection(('127.0.0.1', target.port), TIMEOUT))
@@ -188,11 +190,11 @@ def stalled_tls(target: Target) -> str:
 
 
 @attack(23, 'more connections than are allowed, and from an address that is not')
-def too_many(target: Target) -> str:
+def too_many(target: ServerTarget) -> str:
     answer = target.knock(request(), source=site.UNWANTED)
     assert answer.status == 403, answer
-    with Target(target.name, terms='attack.site:FULL') as full, contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(full.client()) for _ in range(3)]
+    with ServerTarget(target.name, terms='attack.site:FULL') as full, contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(full.peer()) for _ in range(3)]
         answer = full.knock(request())
         assert answer.status in (429, 503), answer
         clients[0].close(1000)

@@ -10,65 +10,74 @@ import struct
 import threading
 import time
 
-from backends.raw import RawClient
-from helpers import TIMEOUT, frame, wait_for
+from backends.raw import RawPeer
+from helpers import TIMEOUT, wait_for
 
 from ws4py.framing import OPCODE_BINARY, OPCODE_PING, OPCODE_PONG, OPCODE_TEXT
 
-from .items import MIB, Target, attack, request
+from .items import BOTH, MIB, Target, attack
+from .server_side import ServerTarget, request
 
 QUEUE = MIB + 8 * MIB  # the high-water mark of a connection, and what is allowed beside it
 
 
-def pour(client: RawClient, data: bytes, size: int, seconds: float = 20.0) -> int:
-    """Write *size* bytes of *data*, never reading, until that is done or nothing moves; the bytes that went out."""
-    sock = client.sock
+def pour(peer: RawPeer, data: bytes, size: int, seconds: float = 20.0, still: float = 1.0) -> int:
+    """Write *size* bytes of *data*, never reading; the bytes that went out.
+
+    :param seconds: after which it gives up.
+    :param still: … and seconds in which nothing moves.
+    """
+    sock = peer.sock
     sock.setblocking(False)
     sent, end = 0, time.monotonic() + seconds
     view = memoryview(data)
     while sent < size and time.monotonic() < end:
-        if not select.select([], [sock], [], 2.0)[1]:
+        if not select.select([], [sock], [], still)[1]:
             break
         with contextlib.suppress(BlockingIOError):
             sent += sock.send(view[sent % len(data) :])
     return sent
 
 
-@attack(40, 'pings from a peer that never reads', fresh=True)
+@attack(40, 'pings from a peer that never reads', on=BOTH, fresh=True)
 def ping_flood(target: Target) -> str:
-    data = frame(OPCODE_PING, b'p' * 125, masked=True) * 5000
-    with target.memory(QUEUE) as figure, target.client() as client:
-        sent = pour(client, data, 50 * MIB)
+    data = target.frame(0x80 | OPCODE_PING, b'p' * 125) * 5000
+    with target.memory(QUEUE) as figure, target.peer() as peer:
+        sent = pour(peer, data, 50 * MIB if target.heavy else 2 * QUEUE)
         target.still_serves()
     return f'{sent / MIB:.0f} MB sent, {figure[0]}'
 
 
-@attack(41, 'a flood of pongs', fresh=True)
+@attack(41, 'a flood of pongs', on=BOTH, fresh=True)
 def pong_flood(target: Target) -> str:
-    data = frame(OPCODE_PONG, b'p' * 125, masked=True) * 5000
-    with target.memory(8 * MIB) as figure, target.client() as client:
-        sent = pour(client, data, 20 * MIB, 60.0)
+    data = target.frame(0x80 | OPCODE_PONG, b'p' * 125) * 5000
+    with target.memory(8 * MIB) as figure, target.peer() as peer:
+        sent = pour(peer, data, 20 * MIB, 60.0, 10.0)
         target.still_serves()
     assert sent >= 20 * MIB, f'only {sent} bytes were taken'
     return figure[0]
 
 
-@attack(42, 'a peer that never reads its echoes', fresh=True)
+@attack(42, 'a peer that never reads its echoes', on=BOTH, fresh=True)
 def never_reads(target: Target) -> str:
-    data = frame(OPCODE_BINARY, bytes(60_000), masked=True) * 20
-    with target.memory(QUEUE) as figure, target.client() as client, target.client() as other:
-        pouring = threading.Thread(target=pour, args=(client, data, 50 * MIB), daemon=True)
+    one = target.frame(0x80 | OPCODE_BINARY, bytes(60_000))
+    sent: list[int] = []
+    with target.memory(QUEUE) as figure, target.peer() as peer, target.peer() as other:
+        pouring = threading.Thread(target=lambda: sent.append(pour(peer, one * 20, 50 * MIB)), daemon=True)
         pouring.start()
         slowest = max(target.echoes(other) for _ in range(100))
         pouring.join(60)
         slowest = max(slowest, *(target.echoes(other) for _ in range(100)))
-        assert not pouring.is_alive()
+        assert sent, 'the connection has not lasted'
+        peer.sock.settimeout(TIMEOUT)
+        for _ in range(sent[0] // len(one)):  # once it reads, nothing is missing
+            assert peer.receive() == (0x80 | OPCODE_BINARY, bytes(60_000))
     assert slowest < 5, f'another peer waited {slowest:.1f} s'
     return f'{figure[0]}, others at most {slowest * 1000:.0f} ms'
 
 
 @attack(44, 'clients that connect and abort')
-def aborts(target: Target) -> str:
+def aborts(target: ServerTarget) -> str:
     def abort() -> None:
         for number in range(5000 if target.heavy else 500):
             sock = target.connect()
@@ -81,18 +90,18 @@ def aborts(target: Target) -> str:
 
 
 @attack(45, 'idle connections', fresh=True)
-def idle(target: Target) -> str:
+def idle(target: ServerTarget) -> str:
     count = 500
 
-    def weigh(target: Target, deflate: bool) -> float:
+    def weigh(target: ServerTarget, deflate: bool) -> float:
         before = target.settled()[2]
         with contextlib.ExitStack() as stack:
             for _ in range(count):
-                stack.enter_context(target.client(deflate))
+                stack.enter_context(target.peer(deflate))
             return (target.settled()[2] - before) / count / 1024
 
     plain = weigh(target, False)
-    with Target(target.name) as another:
+    with ServerTarget(target.name) as another:
         another.still_serves()
         compressed = weigh(another, True)
     assert max(plain, compressed) < 64, (plain, compressed)
@@ -102,18 +111,18 @@ def idle(target: Target) -> str:
 
 @attack(46, 'one that floods, beside another')
 def flood(target: Target) -> str:
-    data = frame(OPCODE_TEXT, b'x' * 100, masked=True) * 1000
+    data = target.frame(0x80 | OPCODE_TEXT, b'x' * 100) * 1000
     over = threading.Event()
-    with target.client() as client, target.client() as other:
+    with target.peer() as peer, target.peer() as other:
 
         def send() -> None:
             with contextlib.suppress(OSError):
                 while not over.is_set():
-                    client.sock.sendall(data)
+                    peer.sock.sendall(data)
 
         def read() -> None:
             with contextlib.suppress(OSError):
-                while client.sock.recv(1 << 20):
+                while peer.sock.recv(1 << 20):
                     pass
 
         threads = [threading.Thread(target=run, daemon=True) for run in (send, read)]
@@ -121,48 +130,52 @@ def flood(target: Target) -> str:
             thread.start()
         slowest = max(target.echoes(other) for _ in range(50))
         over.set()
-        client.sock.shutdown(socket.SHUT_RDWR)
+        peer.sock.shutdown(socket.SHUT_RDWR)
         for thread in threads:
             thread.join(TIMEOUT)
     assert slowest < 5, f'it waited {slowest:.1f} s'
     return f'at most {slowest * 1000:.0f} ms'
 
 
-@attack(47, 'exceptions in every callback')
+@attack(47, 'exceptions in every callback', on=BOTH)
 def exceptions(target: Target) -> str:
     for number, (hook, provoke) in enumerate(
         (
             ('opened', b''),
-            ('received_message', frame(OPCODE_TEXT, b'x', masked=True)),
-            ('ponged', frame(OPCODE_PONG, masked=True)),
+            ('received_message', target.frame(0x80 | OPCODE_TEXT, b'x')),
+            ('ponged', target.frame(0x80 | OPCODE_PONG)),
         )
     ):
         name = f'{target.name}-{hook}-{number}'
-        with target.client(headers=[('X-Name', name), ('X-Raise', hook)]) as client:
-            client.sock.sendall(provoke)
-            first, payload = client.receive()
+        with target.peer(name=name, raises=hook) as peer:
+            peer.sock.sendall(provoke)
+            first, payload = peer.receive()
             assert (first, payload[:2]) == (0x88, b'\x03\xf3'), (hook, first, payload)
             assert payload == b'\x03\xf3', 'a detail goes to the peer'
-        with target.client() as other:
-            wait_for(lambda other=other, name=name, hook=hook: f'{name} {hook}' in _journal(other, name)['raised'])
-    with target.client(headers=[('X-Name', f'{target.name}-closed'), ('X-Raise', 'closed')]) as client:
-        client.close(1000)
-        assert client.receive_all() == [(0x88, b'\x03\xe8')]
+            peer.close(1011)
+            target.finished(peer, 1011)
+        wait_for(lambda name=name, hook=hook: f'{name} {hook}' in _raised(target, name))
+    name = f'{target.name}-closed'
+    with target.peer(name=name, raises='closed') as peer:
+        peer.close(1000)
+        assert peer.receive() == (0x88, b'\x03\xe8')
+        target.finished(peer, 1000)
+    wait_for(lambda: f'{name} closed' in _raised(target, name))
     return '1011'
 
 
-def _journal(client: RawClient, name: str) -> dict[str, list[str]]:
-    client.text(f'!journal {name}')
-    return json.loads(client.receive()[1])  # type: ignore[no-any-return]
+def _raised(target: Target, name: str) -> list[str]:
+    """What was raised on purpose and then logged with its traceback."""
+    return json.loads(target.asked(f'!journal {name}'))['raised']  # type: ignore[no-any-return]
 
 
-@attack(48, 'sends from eight threads at once')
+@attack(48, 'sends from eight threads at once', on=BOTH)
 def threads(target: Target) -> str:
-    with target.client() as client:
-        client.text('!threads 8')
+    with target.peer() as peer:
+        peer.text('!threads 8')
         messages, parts = [], b''
         while len(messages) < 8 * 50:
-            first, payload = client.receive()
+            first, payload = peer.receive()
             assert first in (0x81, 0x01, 0x00, 0x80), first
             assert bool(parts) is (first in (0x00, 0x80)), 'messages are mixed'
             parts += payload
@@ -176,22 +189,18 @@ def threads(target: Target) -> str:
     return '400 whole messages'
 
 
-@attack(49, 'what is left after the close')
+@attack(49, 'what is left after the close', on=BOTH)
 def nothing_left(target: Target) -> str:
     def visit() -> None:
         for number in range(100):
-            with target.client(deflate=number % 2 == 1) as client:
-                client.text('hello')
-                client.receive()
-                client.close(1000)
-                client.receive_all()
+            with target.peer(deflate=number % 2 == 1) as peer:
+                peer.text('hello')
+                peer.receive()
+                peer.close(1000)
+                peer.receive()
+                target.finished(peer, 1000)
 
     figure = target.stays_flat(visit)
 
-    def alone() -> bool:
-        with target.client() as client:
-            client.text('!alive')
-            return client.receive()[1] == b'1'
-
-    wait_for(alone)
+    wait_for(lambda: target.asked('!alive') == b'1')
     return figure

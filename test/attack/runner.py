@@ -1,29 +1,60 @@
-"""Runs attacks on one server after another: one process for each, and one more where TLS is attacked."""
+"""Runs attacks on one target after another: one process for each, and one more where TLS is attacked."""
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Optional
 
 import support_tls
-from backends import servers
+from backends import clients, servers
 
-from . import frames, handshake, load
-from .items import ATTACKS, Attack, NotOwned, Target
+from . import frames, handshake, load, masks, responses
+from .client_side import ClientTarget
+from .items import ATTACKS, CLIENTS, MASKS, SERVERS, Attack, NotOwned, Target
+from .server_side import ServerTarget
 
-__all__ = ['ATTACKS', 'NAMES', 'Running']
+__all__ = ['SIDES', 'Running', 'attacks']
 
-MODULES = handshake, frames, load  # which have filled the list
+MODULES = frames, handshake, load, masks, responses  # which have filled the list
 ATTACKS.sort(key=lambda attack: attack.number)
-NAMES = list(servers.SERVERS)
+
+
+class Side(NamedTuple):
+    """A kind of targets.
+
+    :ivar option: what the command line calls one of them.
+    :ivar names: all of them.
+    :ivar missing: the modules that one needs and that are not here.
+    :ivar start: one, with whether attacks take their full size.
+    """
+
+    option: str
+    names: Sequence[str]
+    missing: Callable[[str], list[str]]
+    start: Callable[[str, bool], Any]
+
+
+#: By what its targets are called together.
+SIDES = {
+    SERVERS: Side('server', list(servers.SERVERS), servers.missing, ServerTarget),
+    CLIENTS: Side('client', clients.OURS, clients.missing, ClientTarget),
+    MASKS: Side('mask', ['python', 'wsaccel'], masks.missing, masks.MaskTarget),
+}
+
+
+def attacks(kind: str) -> list[Attack]:
+    """Those that are made on this kind of targets."""
+    return [attack for attack in ATTACKS if kind in attack.on]
 
 
 class Running:
-    """The processes of one server; a context manager.
+    """The processes of one target; a context manager.
 
     :ivar faults: what was wrong with them at the end.
     """
 
-    def __init__(self, name: str, heavy: bool = False) -> None:
+    def __init__(self, kind: str, name: str, heavy: bool = False) -> None:
+        self.side = SIDES[kind]
         self.name = name
         self.heavy = heavy
         self.faults: list[str] = []
@@ -33,21 +64,21 @@ class Running:
     def target(self, tls: bool) -> Target:
         """The process, which is started when it is first asked for."""
         if not tls:
-            self._plain = self._plain or Target(self.name, self.heavy)
+            self._plain = self._plain or self.side.start(self.name, self.heavy)
             return self._plain
         if self._tls is None:
             # The builtin TLS of cheroot shakes hands in the thread that accepts; its other one does not.
             name = f'{self.name}+pyopenssl' if self.name == 'cherrypy' else self.name
             files = support_tls.certificate_files('127.0.0.1')
-            self._tls = Target(name, self.heavy, files, support_tls.client_context())
+            self._tls = ServerTarget(name, self.heavy, files, support_tls.client_context())
         return self._tls
 
     def attempt(self, attack: Attack) -> str:
-        """The figure of an attack, after which the server still serves.
+        """The figure of an attack, after which the target still serves.
 
         :raises NotOwned, AssertionError: as the attack does.
         """
-        target = Target(self.name, self.heavy) if attack.fresh else self.target(attack.tls)
+        target = self.side.start(self.name, self.heavy) if attack.fresh else self.target(attack.tls)
         try:
             target.still_serves()
             figure = attack.run(target)
@@ -75,6 +106,6 @@ class Running:
                 self._stop(target)
 
     def _stop(self, target: Target) -> None:
-        status = target.server.stop()
-        if status or target.server.output:
-            self.faults.append(f'ended with {status}: {target.server.output[-2000:]}')
+        fault = target.stop()
+        if fault:
+            self.faults.append(fault)

@@ -1,7 +1,8 @@
-"""What the attacked servers serve: an echo that obeys commands, behind a policy."""
+"""What is attacked: an echo that obeys commands, on servers behind a policy, and in every client."""
 
 from __future__ import annotations
 
+import gc
 import threading
 import weakref
 from typing import Any
@@ -17,8 +18,8 @@ GOOD = 'https://good.test'
 alive: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-class Handler(handler.Handler):
-    """One connection."""
+class Attacked(handler.Obedient):
+    """One connection, on whichever side; a mixin."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -30,7 +31,8 @@ class Handler(handler.Handler):
             super().note(hook, *values)
 
     def do_alive(self) -> None:
-        """How many of these there are, this one included."""
+        """How many of these there are that something refers to, this one included."""
+        gc.collect()
         self.send(str(len(alive)))
 
     def do_threads(self, count: str) -> None:
@@ -45,6 +47,10 @@ class Handler(handler.Handler):
 
         for number in range(int(count)):
             threading.Thread(target=send, args=(chr(ord('a') + number),), daemon=True).start()
+
+
+class Handler(Attacked, handler.Handler):
+    """One connection of a server."""
 
 
 def refuse_unwanted(request: Request) -> None:

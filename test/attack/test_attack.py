@@ -1,4 +1,4 @@
-"""Every attack on every server, as a test of its own; ``make attack`` runs them in their full size."""
+"""Every attack on every target, as a test of its own; ``make attack`` runs them in their full size."""
 
 from __future__ import annotations
 
@@ -6,25 +6,24 @@ import sys
 import unittest
 from typing import Any
 
-from backends import servers
-
 from .items import NotOwned
-from .runner import ATTACKS, NAMES, Running
+from .runner import SIDES, Running, attacks
 
 
 @unittest.skipUnless(sys.platform == 'linux', 'the figures of a process are read from /proc')
-class OnServer:
-    """The attacks on one server; a mixin."""
+class OnTarget:
+    """The attacks on one target; a mixin."""
 
+    kind: str
     name: str
     running: Running
 
     @classmethod
     def setUpClass(cls) -> None:
-        missing = servers.missing(cls.name)
+        missing = SIDES[cls.kind].missing(cls.name)
         if missing:
             raise unittest.SkipTest(f'not installed: {", ".join(missing)}')
-        cls.running = Running(cls.name)
+        cls.running = Running(cls.kind, cls.name)
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -45,10 +44,12 @@ def _method(attack: Any) -> Any:
     return test
 
 
-for _name in NAMES:
-    _members = {f'test_{attack.name}': _method(attack) for attack in ATTACKS}
-    _class = type(f'On_{_name}', (OnServer, unittest.TestCase), {'name': _name, '__module__': __name__, **_members})
-    globals()[_class.__name__] = _class
+for _kind, _side in SIDES.items():
+    _tests = {f'test_{attack.name}': _method(attack) for attack in attacks(_kind)}
+    for _name in _side.names:
+        _members = {'kind': _kind, 'name': _name, '__module__': __name__, **_tests}
+        _class = type(f'On_{_kind}_{_name}', (OnTarget, unittest.TestCase), _members)
+        globals()[_class.__name__] = _class
 del _class
 
 

@@ -301,6 +301,8 @@ CLIENTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     'aiohttp': ('backends.foreign', 'AiohttpClient', ('websockets', 'aiohttp', 'websocket')),
     'websocket-client': ('backends.foreign', 'WebsocketClientClient', ('websockets', 'aiohttp', 'websocket')),
 }
+#: Those of this package.
+OURS = [name for name, (module, _, _) in CLIENTS.items() if module == __name__]
 
 
 def missing(name: str) -> list[str]:

@@ -23,7 +23,37 @@ def accept_key(key: bytes) -> bytes:
     return base64.b64encode(hashlib.sha1(key + GUID).digest())
 
 
-class RawClient(Peer):
+def acceptance(request: bytes, *headers: str) -> bytes:
+    """The response that accepts a request, with more *headers*."""
+    key = re.search(rb'(?i)\r\nsec-websocket-key: *(\S+)', request)
+    assert key is not None, request
+    lines = ['HTTP/1.1 101 Switching Protocols', 'Upgrade: websocket', 'Connection: Upgrade']
+    lines += [f'Sec-WebSocket-Accept: {accept_key(key[1]).decode()}', *headers]
+    return '\r\n'.join([*lines, '', '']).encode('latin-1')
+
+
+class RawPeer(Peer):
+    """One end of a connection that begins with an opening handshake; a context manager."""
+
+    def read_head(self) -> bytes:
+        """Everything up to the blank line."""
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            head += self.read(1)
+        return head
+
+    def half_close(self) -> None:
+        """Send nothing any more, and go on reading. Over TLS without a word of goodbye, as a broken peer would."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
+    def __enter__(self) -> RawPeer:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.sock.close()
+
+
+class RawClient(RawPeer):
     """A client that has sent its request, and *behind* in the same segment.
 
     :ivar head: the response, up to the blank line.
@@ -52,23 +82,6 @@ class RawClient(Peer):
         except BaseException:
             sock.close()
             raise
-
-    def read_head(self) -> bytes:
-        """Everything up to the blank line."""
-        head = b''
-        while not head.endswith(b'\r\n\r\n'):
-            head += self.read(1)
-        return head
-
-    def half_close(self) -> None:
-        """Send nothing any more, and go on reading. Over TLS without a word of goodbye, as a broken client would."""
-        socket.socket.shutdown(self.sock, socket.SHUT_WR)
-
-    def __enter__(self) -> RawClient:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.sock.close()
 
 
 class RawServer:
@@ -105,18 +118,10 @@ class RawServer:
             sock = self._listener.accept()[0]
             sock.settimeout(TIMEOUT)
             with self._context.wrap_socket(sock, server_side=True) if self._context is not None else sock as sock:
-                self._serve(Peer(sock, masked=False))
+                self._serve(RawPeer(sock, masked=False))
         except BaseException as error:
             self._failure = error
 
-    def _serve(self, peer: Peer) -> None:
-        head = b''
-        while not head.endswith(b'\r\n\r\n'):
-            head += peer.read(1)
-        key = re.search(rb'(?i)\r\nsec-websocket-key: *(\S+)', head)
-        assert key is not None, head
-        peer.sock.sendall(
-            b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
-            b'Sec-WebSocket-Accept: ' + accept_key(key[1]) + b'\r\n\r\n' + self._behind
-        )
+    def _serve(self, peer: RawPeer) -> None:
+        peer.sock.sendall(acceptance(peer.read_head()) + self._behind)
         self._script(peer)

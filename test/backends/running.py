@@ -1,4 +1,4 @@
-"""A server of the table as a process: started, asked for its port, looked at from the outside, stopped."""
+"""A program of the tests as a process: started, looked at from the outside, stopped. The servers of the table are."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Optional, TypeVar
 
 from . import servers
 
 START_TIMEOUT = 30.0  # seconds, for the interpreter and its imports
 STOP_TIMEOUT = 30.0  # seconds, above every close timeout of the package
 SCRIPT = Path(servers.__file__).resolve()
+P = TypeVar('P', bound='Process')
 
 
 class Figures(tuple[int, int, int]):
@@ -29,50 +30,40 @@ class Figures(tuple[int, int, int]):
         return cls((len(os.listdir(f'/proc/{pid}/fd')), threads, memory * 1024))
 
 
-class Server:
-    """A context manager around one server.
+class Process:
+    """A program that runs until its standard input ends; a context manager.
 
-    :param name: as in :mod:`servers`, with its variants.
-    :param handler: the handler class, as ``module:class``, importable from the directory of the tests.
-    :param tls: the files of a certificate and its key.
-    :param terms: more arguments of the server, as ``module:name`` of a dictionary.
-    :ivar port: where it listens.
+    :param arguments: the script and what it is told, for the interpreter *python*.
+    :param environment: variables besides those of this process.
     :ivar output: what it had written on standard error, when it has ended.
     """
 
     def __init__(
         self,
         name: str,
-        handler: str = servers.ECHO,
-        *,
-        protocols: Sequence[str] = (),
-        tls: Optional[tuple[str, str]] = None,
+        *arguments: str,
         python: str = sys.executable,
-        terms: Optional[str] = None,
+        environment: Optional[Mapping[str, str]] = None,
     ) -> None:
         self.name = name
         self.output = ''
         # Errors only: what the frameworks warn of at import is theirs. A forgotten socket is ours.
-        command = [python, '-W', 'always::ResourceWarning', str(SCRIPT), name, '--handler', handler]
-        command += ['--protocols', ','.join(protocols)] if protocols else []
-        command += ['--tls', *tls] if tls else []
-        command += ['--terms', terms] if terms else []
+        command = [python, '-W', 'always::ResourceWarning', *arguments]
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
-        self._port = 0
+        variables = {**os.environ, **(environment or {})}
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=variables
+        )
 
-    @property
-    def port(self) -> int:
-        """Where it listens; waits for it."""
-        if not self._port:
-            assert self.process.stdout is not None
-            readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
-            line = self.process.stdout.readline() if readable else b''
-            if not line:
-                self.stop()
-                raise AssertionError(f'{self.name} did not start: {self.output}')
-            self._port = int(line)
-        return self._port
+    def first_line(self) -> bytes:
+        """What it says when it is ready; waits for it."""
+        assert self.process.stdout is not None
+        readable, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT)
+        line = self.process.stdout.readline() if readable else b''
+        if not line:
+            self.stop()
+            raise AssertionError(f'{self.name} did not start: {self.output}')
+        return line
 
     def figures(self) -> Figures:
         return Figures.of(self.process.pid)
@@ -94,8 +85,45 @@ class Server:
             self._log.close()
         return self.process.returncode
 
-    def __enter__(self) -> Server:
+    def __enter__(self: P) -> P:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
+
+
+class Server(Process):
+    """A context manager around one server.
+
+    :param name: as in :mod:`servers`, with its variants.
+    :param handler: the handler class, as ``module:class``, importable from the directory of the tests.
+    :param tls: the files of a certificate and its key.
+    :param terms: more arguments of the server, as ``module:name`` of a dictionary.
+    :param environment: variables besides those of this process.
+    :ivar port: where it listens.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        handler: str = servers.ECHO,
+        *,
+        protocols: Sequence[str] = (),
+        tls: Optional[tuple[str, str]] = None,
+        python: str = sys.executable,
+        terms: Optional[str] = None,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        arguments = ['--protocols', ','.join(protocols)] if protocols else []
+        arguments += ['--tls', *tls] if tls else []
+        arguments += ['--terms', terms] if terms else []
+        arguments = [str(SCRIPT), name, '--handler', handler, *arguments]
+        super().__init__(name, *arguments, python=python, environment=environment)
+        self._port = 0
+
+    @property
+    def port(self) -> int:
+        """Where it listens; waits for it."""
+        if not self._port:
+            self._port = int(self.first_line())
+        return self._port

@@ -14,8 +14,6 @@ from support_sockets import TIMEOUT, ScriptedServer, read_request, response_to
 from ws4py.exc import HandshakeError
 from ws4py.websocket import EchoWebSocket
 
-OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
-
 
 class Certificates:
     """A mixin; the tests of one client."""
@@ -76,7 +74,7 @@ class Certificates:
         self.assertEqual(self.requests, [])
 
 
-for _name in OURS:
+for _name in clients.OURS:
     _class = support_tls.needs_certificates(
         type(f'Certificates_{_name}', (Certificates, unittest.TestCase), {'name': _name, '__module__': __name__})
     )

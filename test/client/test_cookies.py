@@ -16,8 +16,6 @@ from ws4py.client import WebSocketBaseClient
 from ws4py.cookies import MOST
 from ws4py.exc import HandshakeError
 
-OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
-
 
 def setting(path: str, *cookies: str, **query: str) -> str:
     return f'{path}?{urlencode([*query.items(), *(("set", cookie) for cookie in cookies)], quote_via=quote)}'
@@ -205,7 +203,7 @@ class Alone(unittest.TestCase):
             WebSocketBaseClient('ws://example.test/', cookies=jar)
 
 
-for _name in OURS:
+for _name in clients.OURS:
     _class = type(f'Cookies_{_name}', (CookieTests, unittest.TestCase), {'name': _name, '__module__': __name__})
     globals()[_class.__name__] = _class
 del _class

@@ -17,8 +17,6 @@ from client.test_redirects import Site
 from ws4py.exc import HandshakeError
 from ws4py.limits import Limits
 
-OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
-
 
 def saying(answer: bytes) -> Callable[[socket.socket], None]:
     """Answer the request with this, and close."""
@@ -141,7 +139,7 @@ class Proxied:
                 self.connect('ws://example.test/', url)
 
 
-for _name in OURS:
+for _name in clients.OURS:
     _class = type(f'Proxied_{_name}', (Proxied, unittest.TestCase), {'name': _name, '__module__': __name__})
     globals()[_class.__name__] = _class
 del _class

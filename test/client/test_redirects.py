@@ -17,8 +17,6 @@ from ws4py.server.wsgirefserver import WebSocketWSGIRequestHandler, WSGIServer
 from ws4py.server.wsgiutils import WebSocketWSGIApplication
 from ws4py.websocket import EchoWebSocket
 
-OURS = [name for name, (module, _, _) in clients.CLIENTS.items() if module == 'backends.clients']
-
 
 class Site:
     """A server that redirects from ``/go?to=…&status=…`` and echoes everywhere else; a context manager.
@@ -160,7 +158,7 @@ class Alone(unittest.TestCase):
             client._feed_response(b'HTTP/1.1 302 Found\r\nLocation: http://localhost/\r\n\r\n')
 
 
-for _name in OURS:
+for _name in clients.OURS:
     _class = type(f'Redirects_{_name}', (Redirects, unittest.TestCase), {'name': _name, '__module__': __name__})
     globals()[_class.__name__] = _class
 del _class

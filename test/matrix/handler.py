@@ -3,7 +3,7 @@
 A text that begins with ``!`` is a command; everything else is sent back as what it is. Headers of the upgrade request
 say what happens besides: ``X-Name`` is the connection's name in the journals, ``X-Greet`` is sent in ``opened()``, in
 ``X-Raise`` stands the name of the callback that raises. The journal of a connection, and what this process has logged,
-is asked for on another one.
+is asked for on another one. :class:`Obedient` is what of it a client can be as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from typing import Any
+from typing import Any, Callable, Optional
 
 from ws4py import streaming
 from ws4py.websocket import WebSocket
@@ -39,19 +39,22 @@ class Log(logging.Handler):
 logging.getLogger().addHandler(Log(logging.ERROR))
 
 
-class Handler(WebSocket):
-    """One connection."""
+class Obedient:
+    """The callbacks, on whichever end of a connection; a mixin."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        assert self.environ is not None
-        self.name: str = self.environ.get('HTTP_X_NAME', '')
-        self.greeting = self.environ.get('HTTP_X_GREET')
-        self.raises = self.environ.get('HTTP_X_RAISE')
-        environ = {key: value for key, value in self.environ.items() if isinstance(value, str)}
-        self.events: list[list[Any]] = []
+    name = ''
+    greeting: Optional[str] = None
+    raises: Optional[str] = None
+    events: list[list[Any]]
+    send: Callable[..., Any]
+    close: Callable[..., Any]
+    ping: Callable[..., Any]
+
+    def keep_journal(self, **facts: Any) -> None:
+        """Begin it, under the name that there is by now; without one nobody can ask for it."""
+        self.events = []
         if self.name:
-            journals[self.name] = {'protocols': self.protocols, 'environ': environ, 'events': self.events}
+            journals[self.name] = {**facts, 'events': self.events}
 
     def note(self, hook: str, *values: Any) -> None:
         self.events.append([hook, *values])
@@ -109,3 +112,16 @@ class Handler(WebSocket):
         with contextlib.suppress(RuntimeError):
             found.append(type(asyncio.get_running_loop()))
         self.send(' '.join(cls.__module__.partition('.')[0] for cls in found))
+
+
+class Handler(Obedient, WebSocket):
+    """One connection."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        assert self.environ is not None
+        self.name = self.environ.get('HTTP_X_NAME', '')
+        self.greeting = self.environ.get('HTTP_X_GREET')
+        self.raises = self.environ.get('HTTP_X_RAISE')
+        environ = {key: value for key, value in self.environ.items() if isinstance(value, str)}
+        self.keep_journal(protocols=self.protocols, environ=environ)

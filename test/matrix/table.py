@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from backends.clients import CLIENTS
+from backends.clients import CLIENTS, OURS
 from backends.servers import SERVERS
 
 from .scenario import RAW, RAW_CLIENT_STEPS, RAW_SERVER_STEPS, STEPS, Result
@@ -19,8 +19,7 @@ VARIANTS = {
 }
 #: The clients that each server meets.
 ROWS: dict[str, list[str]] = {**dict.fromkeys(SERVERS, COLUMNS), **VARIANTS}
-#: Clients that the server of bare bytes meets: ours.
-MET = [name for name, (module, _, _) in CLIENTS.items() if module == 'backends.clients']
+MET = OURS  # the clients that the server of bare bytes meets
 SCHEMES = ('ws', 'wss')
 
 Results = Mapping[tuple[str, str, str], Sequence[Result]]
