@@ -43,20 +43,33 @@ class Contestant:
 
 
 _UVLOOP = ('--loop', 'uvloop')
-_LOOPED = PLAIN | {'tls', 'deflate', 'broadcast'}
+_ALL = PLAIN | {'tls', 'deflate', 'broadcast'}
+_WSGIREF = 'servers/ws4py_wsgiref.py'
 
 CONTESTANTS = {
     contestant.name: contestant
     for contestant in (
-        Contestant('ws4py-wsgiref', 'ws4py, wsgiref', 'servers/ws4py_wsgiref.py', None, _LOOPED),
-        Contestant('ws4py-pure', 'ws4py, wsgiref, no C', 'servers/ws4py_wsgiref.py', None, _LOOPED, variables=PURE),
-        Contestant('ws4py-asyncio', 'ws4py, asyncio', 'servers/ws4py_asyncio.py', None, _LOOPED),
-        Contestant('ws4py-uvloop', 'ws4py, uvloop', 'servers/ws4py_asyncio.py', None, _LOOPED, _UVLOOP),
-        Contestant('picows', 'picows, asyncio', 'servers/peer_picows.py', 'peers', _LOOPED - {'deflate'}),
-        Contestant(
-            'picows-uvloop', 'picows, uvloop', 'servers/peer_picows.py', 'peers', _LOOPED - {'deflate'}, _UVLOOP
-        ),
+        Contestant('ws4py-wsgiref', 'ws4py, wsgiref', _WSGIREF, None, _ALL),
+        Contestant('ws4py-pure', 'ws4py, wsgiref, no C', _WSGIREF, None, _ALL, variables=PURE),
+        Contestant('ws4py-cherrypy', 'ws4py, CherryPy', 'servers/ws4py_cherrypy.py', None, _ALL - {'tls'}),
+        Contestant('ws4py-asyncio', 'ws4py, asyncio', 'servers/ws4py_asyncio.py', None, _ALL),
+        Contestant('ws4py-uvloop', 'ws4py, uvloop', 'servers/ws4py_asyncio.py', None, _ALL, _UVLOOP),
+        Contestant('ws4py-gevent', 'ws4py, gevent', 'servers/ws4py_gevent.py', None, _ALL - {'tls'}),
+        Contestant('picows', 'picows, asyncio', 'servers/peer_picows.py', 'peers', _ALL - {'deflate'}),
+        Contestant('picows-uvloop', 'picows, uvloop', 'servers/peer_picows.py', 'peers', _ALL - {'deflate'}, _UVLOOP),
+        Contestant('aiohttp', 'aiohttp, asyncio', 'servers/peer_aiohttp.py', 'peers', _ALL),
+        Contestant('aiohttp-uvloop', 'aiohttp, uvloop', 'servers/peer_aiohttp.py', 'peers', _ALL, _UVLOOP),
+        Contestant('websockets', 'websockets, asyncio', 'servers/peer_websockets.py', 'peers', _ALL),
+        Contestant('websockets-uvloop', 'websockets, uvloop', 'servers/peer_websockets.py', 'peers', _ALL, _UVLOOP),
+        Contestant('tornado', 'Tornado', 'servers/peer_tornado.py', 'peers', _ALL),
+        Contestant('gevent-websocket', 'gevent-websocket', 'servers/peer_gevent_websocket.py', 'peers', PLAIN),
+        Contestant('ws4py-0.6', 'ws4py 0.6, wsgiref', _WSGIREF, 'ws4py-0.6', PLAIN),
+        Contestant('ws4py-0.6-wsaccel', 'ws4py 0.6, wsaccel', _WSGIREF, 'ws4py-0.6', PLAIN, ('--wsaccel',)),
+        Contestant('ws', 'ws, Node.js', 'servers/peer_ws.js', 'node', _ALL),
         Contestant('bare-python', 'bare epoll, Python', 'servers/bare.py', None, BARE),
         Contestant('bare-c', 'bare epoll, C', 'servers/bare.c', 'c', BARE),
+        Contestant('ws4py-client', 'ws4py, threaded', 'clients/ws4py_threaded.py', None, CLIENT),
+        Contestant('websocket-client', 'websocket-client', 'clients/peer_websocket_client.py', 'peers', CLIENT),
+        Contestant('websockets-sync', 'websockets.sync', 'clients/peer_websockets_sync.py', 'peers', CLIENT),
     )
 }

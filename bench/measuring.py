@@ -13,14 +13,14 @@ import random
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from contestants import Contestant
 from environments import Missing
-from processes import Failed, Server, idle, load, resident
+from processes import Client, Failed, Server, idle, load, resident
 from works import Work
 
 __all__ = ['Sample', 'measure']
@@ -76,6 +76,7 @@ class Standing:
         self.tls = tls
         self.seconds = seconds
         self._stack = ExitStack()
+        self._servers: list[Server] = []
         self._files: dict[str, Path] = {}
         if work.kind == 'deflate':
             directory = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -95,7 +96,14 @@ class Standing:
         :raises Missing: its environment cannot be made here.
         """
         server = self._stack.enter_context(Server(contestant, self.work, self.tls))
+        self._servers.append(server)
         return functools.partial(self._round, server)
+
+    def settle(self) -> None:
+        """Wait for all servers: none is measured while another one starts."""
+        for server in self._servers:
+            with suppress(Failed):  # which its first round says again
+                _ = server.port
 
     def _round(self, server: Server) -> Sample:
         work = self.work
@@ -137,6 +145,30 @@ class Memory(Standing):
                 return Sample(memory=(resident(server.pid) - before) / count)
 
 
+class Receiving(Standing):
+    """Messages that come as fast as a client takes them. It counts them, and not one may be missing."""
+
+    def prepare(self, contestant: Contestant) -> Callable[[], Sample]:
+        """Nothing is started before its round."""
+        return functools.partial(self._receive, contestant)
+
+    def _receive(self, contestant: Contestant) -> Sample:
+        with Client(contestant) as client, client.accept() as sock:
+            measured = load(
+                'source',
+                fd=sock.fileno(),
+                pid=client.pid,
+                size=self.work.size,
+                warmup=self.seconds / 4,
+                seconds=self.seconds,
+            )
+            sent = int(measured['total'])
+            received = client.received()
+        if received != (sent, sent * self.work.size):
+            raise Failed(f'of {sent} messages the client has counted {received[0]}, with {received[1]} bytes')
+        return Sample.of_load(measured)
+
+
 def json_message(size: int) -> bytes:
     """JSON of that many bytes, such as applications send: the same at every call."""
     numbers = random.Random(7692)
@@ -166,7 +198,7 @@ def inflate(data: bytes) -> bytes:
 
 
 #: How the kinds of work are measured that have no servers which stand.
-COURSES: dict[str, type[Standing]] = {'memory': Memory}
+COURSES: dict[str, type[Standing]] = {'memory': Memory, 'receive': Receiving}
 
 
 def measure(
@@ -192,6 +224,7 @@ def measure(
                 samples[contestant.name] = []
             except Missing as error:
                 complain(f'{contestant.name}: {error}')
+        course.settle()
         for turn in range(rounds):
             for name in list(prepared)[:: -1 if turn % 2 else 1]:
                 try:

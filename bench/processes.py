@@ -7,11 +7,15 @@ the load is.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
+import hashlib
 import json
 import os
+import re
 import select
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -22,9 +26,10 @@ from contestants import Contestant
 from environments import binary, command
 from works import Work
 
-__all__ = ['CORES', 'Failed', 'Server', 'idle', 'load', 'pinned', 'resident']
+__all__ = ['CORES', 'Client', 'Failed', 'Server', 'idle', 'load', 'pinned', 'resident']
 
 PATIENCE = 60  # seconds for a process to start, or to come to its end
+GUID = b'258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 #: The core of the process under test, and that of the load.
 CORES = tuple(sorted(os.sched_getaffinity(0))[:2] * 2)[:2]
 
@@ -58,15 +63,14 @@ class Server:
         elif work.kind in ('deflate', 'broadcast'):
             words += [f'--{work.kind}']
         self._errors = tempfile.TemporaryFile('w+')  # noqa: SIM115  # until the with block ends
-        with pinned(CORES[0]):
-            self._process = subprocess.Popen(
-                words, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-            )
+        self._process = subprocess.Popen(
+            words, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+        )
         self.pid = self._process.pid
 
     @functools.cached_property
     def port(self) -> int:
-        """Where it listens; waits for it to do so.
+        """Where it listens; waits for it to do so, and binds it to its core then: it may start on any.
 
         :raises Failed: the server did not start.
         """
@@ -76,6 +80,8 @@ class Server:
         line = stdout.readline() if ready else b''
         if not line.strip().isdigit():
             raise Failed(f'the server did not start: {self.complaint() or line!r}')
+        for task in Path(f'/proc/{self.pid}/task').iterdir():  # threads to come inherit it
+            os.sched_setaffinity(int(task.name), {CORES[0]})
         return int(line)
 
     def complaint(self) -> str:
@@ -96,6 +102,76 @@ class Server:
             self._process.wait()
         self._process.stdout.close()
         self._errors.close()
+
+
+class Client:
+    """A client process that is to connect to a listener of this one, until the end of the ``with`` block.
+
+    :raises Missing: its environment cannot be made here.
+    """
+
+    def __init__(self, contestant: Contestant) -> None:
+        words, variables = command(contestant)
+        self._listener = socket.create_server(('127.0.0.1', 0))
+        self._listener.settimeout(PATIENCE)
+        words.append(str(self._listener.getsockname()[1]))
+        with pinned(CORES[0]):
+            self._process = subprocess.Popen(
+                words,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        self.pid = self._process.pid
+
+    def accept(self) -> socket.socket:
+        """The client's connection, after its opening handshake (RFC 6455 section 4.2.2).
+
+        :raises Failed: it did not come.
+        """
+        try:
+            sock, _ = self._listener.accept()
+            sock.settimeout(PATIENCE)
+            head = b''
+            while not head.endswith(b'\r\n\r\n'):
+                head += sock.recv(1) or self._fail()
+        except OSError as error:
+            raise Failed(f'the client did not connect: {error}') from None
+        match = re.search(rb'(?im)^sec-websocket-key:[ \t]*(\S+)', head)
+        key = match[1] if match else b''
+        accepted = base64.b64encode(hashlib.sha1(key + GUID, usedforsecurity=False).digest())
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.sendall(
+            b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
+            b'Sec-WebSocket-Accept: ' + accepted + b'\r\n\r\n'
+        )
+        return sock
+
+    def received(self) -> tuple[int, int]:
+        """Messages, and their bytes together, as the client counted them to its end.
+
+        :raises Failed: it has not said.
+        """
+        try:
+            output, _ = self._process.communicate(timeout=PATIENCE)
+            messages, size = map(int, output.split())
+        except (subprocess.TimeoutExpired, ValueError):
+            self._process.kill()
+            raise Failed(f'the client did not end as it should: {self._process.communicate()[1][-500:]}') from None
+        return messages, size
+
+    def _fail(self) -> bytes:
+        raise Failed('the client went away in its opening handshake')
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._listener.close()
 
 
 def load(mode: str, **options: Any) -> dict[str, float]:

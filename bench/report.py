@@ -37,6 +37,5 @@ def _cells(work: Work, sample: Sample) -> Sequence[str]:
         f'{sample.cost * 1e6:.2f}',
         f'{sample.busy:.0%}',
         f'{sample.load_busy:.0%}',
-        f'{sample.p50 * 1e6:,.0f}',
-        f'{sample.p99 * 1e6:,.0f}',
+        *(f'{value * 1e6:,.0f}' if value else '' for value in (sample.p50, sample.p99)),
     )
