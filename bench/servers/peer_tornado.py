@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Optional, Union
+from typing import Union
 
 from common import announce, parse_arguments, run, tls_context
 from tornado.httpserver import HTTPServer
@@ -17,9 +17,6 @@ def main() -> None:
     everybody: set[WebSocketHandler] = set()
 
     class Echo(WebSocketHandler):
-        def get_compression_options(self) -> Optional[dict[str, Any]]:
-            return {} if arguments.deflate else None
-
         def open(self) -> None:
             everybody.add(self)
 
