@@ -6,6 +6,7 @@ each, a bar for each contestant; shorter is better in all of them. The same run 
 
 from __future__ import annotations
 
+import statistics
 import sys
 from pathlib import Path
 
@@ -31,11 +32,11 @@ FILES = {
 OURS, PEERS, LIMIT = '#1b6ca8', '#9aa5b1', '#d8dee4'
 
 
-def plot(run: Run, kinds: tuple[str, ...], path: Path) -> bool:
-    """Draw the works of these *kinds*; False if the run has none."""
+def plot(run: Run, kinds: tuple[str, ...], path: Path) -> None:
+    """Draw the works of these *kinds*; no file is made if the run has none."""
     names = [name for name, samples in run.samples.items() if run.work(name).kind in kinds and samples]
     if not names:
-        return False
+        return
     heights = [0.16 * len(run.samples[name]) + 0.5 for name in names]
     figure, panels = plt.subplots(
         len(names), 1, figsize=(7, sum(heights)), height_ratios=heights, squeeze=False, layout='constrained'
@@ -43,26 +44,27 @@ def plot(run: Run, kinds: tuple[str, ...], path: Path) -> bool:
     for name, panel in zip(names, panels[:, 0]):
         work = run.work(name)
         of_memory = work.kind == 'memory'
-        values = {
-            CONTESTANTS[key]: sample.memory / 1024 if of_memory else sample.cost * 1e6
-            for key, rows in run.samples[name].items()
-            for sample in [median(rows)]
-        }
-        order = sorted(values, key=lambda contestant: values[contestant], reverse=True)
-        bars = panel.barh(
-            [contestant.title for contestant in order],
-            [values[contestant] for contestant in order],
-            color=[_colour(contestant) for contestant in order],
+        values = {}
+        for key, rows in run.samples[name].items():
+            sample = median(rows)
+            values[key] = sample.memory / 1024 if of_memory else sample.cost * 1e6
+        order = sorted(values, key=lambda key: values[key], reverse=True)
+        # One that is thirty times as slow would leave nothing to see of the others: its bar is cut.
+        end = min(max(values.values()), 4 * statistics.median(values.values()))
+        panel.barh(
+            [CONTESTANTS[key].title for key in order],
+            [min(values[key], end) for key in order],
+            color=[_colour(CONTESTANTS[key]) for key in order],
         )
-        panel.bar_label(bars, fmt='%.3g', padding=2, fontsize=7)
-        # One that is thirty times as slow would leave nothing to see of the others.
-        middle = sorted(values.values())[len(values) // 2]
-        panel.set_xlim(0, min(max(values.values()), 4 * middle) * 1.12)
-        panel.set_title(f'{work.title}: {"KiB for each" if of_memory else "microseconds of CPU time for each"}')
+        for at, key in enumerate(order):
+            value = values[key]
+            text = f'{value:.3g}' if value < 100 else f'{value:,.0f}'
+            panel.annotate(text, (min(value, end), at), (2, 0), textcoords='offset points', va='center', fontsize=7)
+        panel.set_xlim(0, end * 1.12)
+        panel.set_title(f'{work.title}: {"KiB" if of_memory else "microseconds of CPU time"}', loc='left', fontsize=8)
         panel.spines[['top', 'right']].set_visible(False)
     figure.savefig(path, metadata={'Date': None})
     plt.close(figure)
-    return True
 
 
 def _colour(contestant: Contestant) -> str:

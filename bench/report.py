@@ -35,18 +35,16 @@ def reach_text(run: Run) -> str:
 
 def page(run: Run) -> str:
     """Everything, for the documentation."""
-    form = 'a short form' if run.quick else 'the full works'
-    measured = [
-        ('Measured', f'{run.rounds} rounds of {run.seconds:g} s for each server and each work, {form}'),
-        *run.machine.items(),
-    ]
-    parts = ['.. Written by python bench --write.', _list_table([], measured)]
-    parts += [_heading('What was aimed at'), _list_table(REACH, map(_cells_of, verdicts(run)))]
+    form = 'a short form' if run.quick else 'in full'
+    measured = [('Rounds', f'{run.rounds}, of {run.seconds:g} s for each contestant; {form}'), *run.machine.items()]
+    parts = ['.. Written by python bench --write.\n', _list_table('', [], measured)]
+    parts += [_heading('What is aimed at'), _list_table('', REACH, map(_cells_of, verdicts(run)))]
+    parts.append(_heading('Work by work'))
     for name, samples in run.samples.items():
         work = run.work(name)
         head, *rows = _rows(work, samples, next(iter(samples)))
         titled = [(CONTESTANTS[row[0]].title, *row[1:]) for row in rows]
-        parts += [_heading(work.title[0].upper() + work.title[1:]), _list_table(head, titled)]
+        parts.append(_list_table(work.title[0].upper() + work.title[1:], head, titled))
     return '\n'.join(parts)
 
 
@@ -85,8 +83,8 @@ def _heading(text: str) -> str:
     return f'{text}\n{"-" * len(text)}\n'
 
 
-def _list_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ['.. list-table::', *(['   :header-rows: 1'] if head else []), '']
+def _list_table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f'.. list-table:: {title}'.rstrip(), *(['   :header-rows: 1'] if head else []), '']
     for row in [head, *rows] if head else rows:
         lines += [f'   {"*" if at == 0 else " "} - {cell}'.rstrip() for at, cell in enumerate(row)]
     return '\n'.join([*lines, ''])

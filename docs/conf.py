@@ -17,7 +17,8 @@ autodoc_member_order = 'bysource'
 autodoc_typehints = 'signature'
 autodoc_preserve_defaults = True
 
-exclude_patterns = ['_build', 'attacks_table.rst', 'conformance_table.rst', 'performance_table.rst']  # tables are parts of pages
+# Tables are parts of pages.
+exclude_patterns = ['_build', 'attacks_table.rst', 'conformance_table.rst', 'performance_table.rst']
 html_theme = 'furo'
 html_title = f'ws4py {release}'
 html_static_path = ['_static']

@@ -15,7 +15,7 @@ ANSWER = (
     b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n'
     b'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
 )
-BLOCK = 64 * 1024  # bytes of one read
+BLOCK = 256 * 1024  # bytes of one read, into a buffer that is kept: with a new one each time malloc would map its pages
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     code = size if size < 126 else 126 if size < 65536 else 127
     frame = bytes((0x82, code)) + width + bytes((i * 151 + i // 256 + 7) % 256 for i in range(size))
     incoming = len(frame) + 4  # bytes of the client's frame: that of the masking key more
-    block = BLOCK if size < BLOCK else 256 * 1024
+    block = bytearray(BLOCK)
 
     listener = socket.create_server(('127.0.0.1', arguments.port), backlog=1024)
     poller = select.epoll()
@@ -43,14 +43,14 @@ def main() -> None:
             peer = peers[fd]
             sock, have = peer
             try:
-                data = sock.recv(block)
-                if not data:
+                got = sock.recv_into(block)
+                if not got:
                     raise ConnectionResetError
                 if have is None:  # the whole request is in the first read
                     sock.sendall(ANSWER)
                     peer[1] = 0
                     continue
-                count, peer[1] = divmod(have + len(data), incoming)
+                count, peer[1] = divmod(have + got, incoming)
                 if count:
                     sock.sendall(frame * count if count > 1 else frame)
             except ConnectionError:
