@@ -102,15 +102,16 @@ def binary(source: str) -> Path:
     compiler = _found('cc')
     _say(f'compiling {source}')
     made.parent.mkdir(parents=True, exist_ok=True)
-    plain = (compiler, '-O2', '-o', str(made), str(path))
+    fresh = made.with_suffix('.new')  # so that one who runs the old one, or compiles too, is not in the way
+    plain = (compiler, '-O2', '-o', str(fresh), str(path))
     if 'TLS' in path.read_text('utf-8'):
         try:
             _run(*plain, '-DTLS', '-lssl', '-lcrypto')
-            return made
+            return fresh.replace(made)
         except Missing:
             _say('OpenSSL cannot be compiled against: no works over TLS')
     _run(*plain)
-    return made
+    return fresh.replace(made)
 
 
 def _found(name: str) -> str:

@@ -610,8 +610,26 @@ static void idle(void) {
 
 /* ---- Broadcasts ---- */
 
+/* Has a connection that is not read from stall at once: the kernel would take megabytes for it before the server feels
+ * anything. It is pongs that fill its buffers, the answers to pings (RFC 6455 section 5.5.2). */
+static void stall(struct lane *lane) {
+    enum { PING = 6 + 125, TOGETHER = 100, TIMES = 300 };
+    static unsigned char pings[TOGETHER * PING];
+    struct timeval patience = {.tv_usec = 500000};
+    for (int i = 0; i < TOGETHER; i++) {
+        pings[i * PING] = 0x89;
+        pings[i * PING + 1] = 0x80 | 125;
+    }
+    setsockopt(lane->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    for (int i = 0; i < TIMES; i++)
+        if (send(lane->fd, pings, sizeof pings, MSG_NOSIGNAL) != sizeof pings)
+            break; /* the server has stopped reading from it */
+}
+
 static void broadcast(void) {
     struct lane *stalled = open_lanes(options.stalled, true);
+    for (int i = 0; i < options.stalled; i++)
+        stall(&stalled[i]);
     struct lane *lanes = open_lanes(options.connections, false);
     struct epoll_event events[EVENTS];
     uint64_t end = later(options.warmup), total = 0, sent = now(), time = sent;
