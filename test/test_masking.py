@@ -47,6 +47,13 @@ class MaskPythonTest(unittest.TestCase):
         data = random.Random(5).randbytes(10_000)
         self.assertEqual(self.mask(memoryview(data)[3:9001], KEYS[0]), xor(data[3:9001], KEYS[0]))
 
+    def test_a_view_with_gaps(self) -> None:
+        data = random.Random(7).randbytes(10_000)
+        for size in (0, 9, 4096, 10_000):
+            for step in (2, -1):
+                gaps = memoryview(data[:size])[::step]
+                self.assertEqual(self.mask(gaps, KEYS[0]), xor(data[:size][::step], KEYS[0]))
+
     def test_what_is_given_is_not_changed(self) -> None:
         for size in (0, 5, 5000):
             for form in (bytes, bytearray):

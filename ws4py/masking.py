@@ -16,10 +16,12 @@ Buffer = Union[bytes, bytearray, memoryview]
 _CHUNK = 4096
 
 
-def _check(data: Buffer, key: Buffer) -> None:
+def _checked(data: Buffer, key: Buffer) -> Buffer:
+    """*data*, in one piece of memory."""
     if len(key) != 4:
         raise ValueError(f'a masking key has 4 bytes, not {len(key)}')
-    memoryview(data)  # a number would be so many zeros to bytes(), and so the key would be what comes of it
+    view = memoryview(data)  # a number would be so many zeros to bytes(), and so the key would be what comes of it
+    return data if view.contiguous else bytes(view)  # PyPy's int.from_bytes() gets lost in gaps
 
 
 def mask_python(data: Buffer, key: Buffer) -> bytes:
@@ -28,7 +30,7 @@ def mask_python(data: Buffer, key: Buffer) -> bytes:
     :raises ValueError: *key* is not four bytes.
     :raises TypeError: *data* is not bytes.
     """
-    _check(data, key)
+    data = _checked(data, key)
     size = len(data)
     if size <= _CHUNK:
         cycle = bytes(key) * ((size + 3) // 4)
@@ -53,7 +55,7 @@ def _wsaccel_mask() -> Optional[Callable[[Buffer, Buffer], bytes]]:
         return None
 
     def mask_wsaccel(data: Buffer, key: Buffer) -> bytes:
-        _check(data, key)
+        data = _checked(data, key)
         masked: bytes = XorMaskerSimple(bytes(key)).process(bytes(data))
         return masked
 
