@@ -104,6 +104,7 @@ TARGETS = {
             'closecode: is_sendable',
             'closecode: build',
             'closecode: parse',
+            'masking: _checked',
             'masking: mask_python',
             'masking: rotate',
             'utf8validator: *',

@@ -14,7 +14,7 @@ from typing import Any
 
 import support_tls
 from backends import clients
-from client.test_proxied import OURS
+from backends.clients import OURS
 from client.test_redirects import Site
 from helpers import wait_for
 
