@@ -7,11 +7,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --prefer-binary
 # make test REQUIRE=browser: a skipped browser test is a failed one; REQUIRE=test: any skipped test is.
+# The tests of what calls the C part directly.
+IN_C := framing masking messaging speedups streaming utf8validator
 PYTEST := $(BIN)/python -m pytest $(REQUIRE:%=--require=%)
 # Where pyenv is, the interpreters that it has installed are found too.
 PYENV := $(shell command -v pyenv >/dev/null 2>&1 && printf ':%s' "$$(pyenv root)"/versions/*/bin)
 
-.PHONY: help demo test test-all lint types modules unit conformance matrix attack browser soak fuzz bench docs dist clean
+.PHONY: help demo test test-all lint types modules unit conformance matrix attack browser soak sanitize fuzz bench docs dist clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -55,6 +57,12 @@ soak: $(VENV)/test  ## 2,000 clients in one manager; a minute of vanishing clien
 	$(PYTEST) -v -k soak --require=soak
 	cd test && ../$(BIN)/python -m soak --seconds 60
 
+sanitize: $(VENV)/test  ## the C part under ASan and UBSan, with the tests that call it
+	CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all' $(BIN)/python setup.py --quiet build --force \
+		--build-temp build/sanitized/temp --build-lib build/sanitized/lib
+	cd test && LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		PYTHONPATH=../build/sanitized/lib ../$(BIN)/python -m pytest -q $(IN_C:%=test_%.py)
+
 fuzz: $(VENV)/fuzz  ## each fuzz target for FUZZ_SECONDS (600), two at a time; also fails on a branch it has not reached
 	cd test && ../$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS)
 
@@ -75,7 +83,7 @@ clean:  ## remove what was made
 
 # One file for each set of packages in the virtual environment, as old as its installation. The pip that comes with
 # Python 3.9 gets lost among the requirements of the tests, hence a new one.
-$(VENV)/base: pyproject.toml setup.py
+$(VENV)/base: pyproject.toml setup.py ws4py/_speedups.c
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --upgrade pip
 	$(PIP) --editable .

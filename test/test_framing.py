@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import types
 import unittest
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 from unittest import mock
 
-from hypothesis import given, settings
+import support_speedups
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_streams import (
     FAULTS,
@@ -35,12 +36,13 @@ from ws4py.framing import (
     OPCODE_PONG,
     OPCODE_TEXT,
     OPCODES,
+    RSV1,
+    RSV2,
+    RSV3,
     Frame,
-    build_frame,
     build_header,
     check,
     check_masking,
-    next_frame,
 )
 
 try:
@@ -49,18 +51,12 @@ except ImportError:
     wsaccel = None
 
 RESERVED = (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
-PROPERTY = settings(deadline=None, database=None)
+# A test that is inherited runs in several classes.
+PROPERTY = settings(deadline=None, database=None, suppress_health_check=[HealthCheck.differing_executors])
 
 # What one reader makes of a frame: first byte, payload in clear, bytes used; or the name and text of the exception;
 # or None, where bytes are missing.
 Outcome = Optional[tuple[Any, ...]]
-
-
-def by_next_frame(data: bytes, masked: bool) -> Outcome:
-    try:
-        return next_frame(data, 0, masked)
-    except (ProtocolException, FrameTooLargeException) as error:
-        return type(error).__name__, str(error)
 
 
 def by_parser(chunks: list[bytes], masked: bool) -> Outcome:
@@ -86,13 +82,13 @@ def by_parser(chunks: list[bytes], masked: bool) -> Outcome:
 class BothReadersTest(unittest.TestCase):
     """Every frame through next_frame() and through Frame.parser: the same."""
 
+    next_frame: Callable[..., Outcome] = staticmethod(framing.next_frame_python)
+
     def same(self, data: bytes, masked: bool, ways: Any) -> Outcome:
         """How both read the first frame of *data*."""
         parsed = by_parser([data], masked)
-        whole = by_next_frame(data, masked)
-        # next_frame() judges a frame only when all of it is there; the parser as soon as a byte is wrong.
-        if whole is not None or parsed is None:
-            self.assertEqual(whole, parsed)
+        right = parsed is not None and isinstance(parsed[0], int)
+        self.assertEqual(self.next_frame(data, 0, masked), parsed if right else None)
         for chunks in ways:
             self.assertEqual(by_parser(chunks, masked), parsed, chunks)
         return parsed
@@ -165,12 +161,19 @@ class BothReadersTest(unittest.TestCase):
         self.assertIs(Frame.mask, own)
 
 
+@support_speedups.needs_c
+class BothReadersInCTest(BothReadersTest):
+    next_frame = staticmethod(framing.next_frame)
+
+
 class NextFrameTest(unittest.TestCase):
+    next_frame: Callable[..., Outcome] = staticmethod(framing.next_frame_python)
+
     def test_frame_after_frame(self) -> None:
         data = b'??\x81\x01a\x82\x00\x89\x01b\x81'
         found, position = [], 2
         while True:
-            frame = next_frame(data, position, False)
+            frame = self.next_frame(data, position, False)
             if frame is None:
                 break
             found.append(frame[:2])
@@ -178,15 +181,45 @@ class NextFrameTest(unittest.TestCase):
         self.assertEqual(found, [(0x81, b'a'), (0x82, b''), (0x89, b'b')])
         self.assertEqual(position, len(data) - 1)
 
-    def test_nothing_is_judged_before_all_is_there(self) -> None:
+    def test_what_is_wrong_is_left_to_the_parser(self) -> None:
         for data in (b'', b'\xff', b'\xff\x01', b'\x81\xfe\x00', b'\x82\x7f' + b'\xff' * 7, b'\x82\x7f' + b'\xff' * 8):
-            self.assertIsNone(next_frame(data, 0, False))
+            self.assertIsNone(self.next_frame(data, 0, False))
+        self.assertIsNone(self.next_frame(b'\x81\x00', 0, True))
+        self.assertIsNone(self.next_frame(b'\x81\x80' + KEY, 0, False))
 
-    def test_masking(self) -> None:
-        with self.assertRaisesRegex(ProtocolException, 'from a client must be masked'):
-            next_frame(b'\x81\x00', 0, True)
-        with self.assertRaisesRegex(ProtocolException, 'from a server must not be masked'):
-            next_frame(b'\x81\x80' + KEY, 0, False)
+    def test_reserved_bits(self) -> None:
+        for first, reserved, right in (
+            (0xC1, RSV1, True),
+            (0xC2, RSV1, True),
+            (0xE1, RSV1, False),
+            (0xE1, RSV1 | RSV2, True),
+            (0x91, RSV3, True),
+            (0xC0, RSV1, False),  # they stand in the first frame of a message
+            (0xC9, RSV1, False),
+            (0xC3, RSV1, False),
+        ):
+            frame = (first, b'x', 3) if right else None
+            self.assertEqual(self.next_frame(bytes((first, 1)) + b'x', 0, False, reserved), frame)
+
+    def test_positions(self) -> None:
+        data = b'\x81\x01a'
+        for position in (1, 2, 3, 4, 1000):
+            self.assertIsNone(self.next_frame(data, position, False))
+
+
+@support_speedups.needs_c
+class NextFrameInCTest(NextFrameTest):
+    next_frame = staticmethod(framing.next_frame)
+
+    def test_what_it_does_not_take(self) -> None:
+        for args in ((b'',), (b'', 0, False, 0, 0), ('text', 0, False), (b'', None, False), (b'', 0, False, 'x')):
+            with self.assertRaises(TypeError):
+                self.next_frame(*args)
+        with self.assertRaises(OverflowError):
+            self.next_frame(b'', 2**64, False)
+        self.assertIsNone(self.next_frame(b'\x81\x00', -2, False))
+        with self.assertRaises(ZeroDivisionError):
+            self.next_frame(b'\x81\x00', 0, Undecided())
 
 
 class CheckTest(unittest.TestCase):
@@ -243,11 +276,18 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(OPCODES | set(RESERVED), set(range(16)))
 
 
+class Undecided:
+    def __bool__(self) -> bool:
+        raise ZeroDivisionError
+
+
 class BuildTest(unittest.TestCase):
+    build_frame: Callable[..., bytes] = staticmethod(framing.build_frame_python)
+
     def test_the_examples_of_the_rfc(self) -> None:
         for name, masked, data, found in RFC:
             if len(found) == 1 and 'fragmented' not in name:
-                self.assertEqual(build_frame(data[0], found[0][1], KEY if masked else None), data, name)
+                self.assertEqual(self.build_frame(data[0], found[0][1], KEY if masked else None), data, name)
                 frame = Frame(data[0] & 15, found[0][1], KEY if masked else None, fin=1)
                 self.assertEqual(frame.build(), data, name)
         self.assertEqual(Frame(OPCODE_TEXT, b'Hel').build(), b'\x01\x03Hel')
@@ -258,7 +298,7 @@ class BuildTest(unittest.TestCase):
             payload = b'\xa5' * size
             for key in (None, KEY, b'\0\0\0\0'):
                 expected = Part(0x82, payload, key=key or KEY).wire(key is not None)
-                self.assertEqual(build_frame(0x82, payload, key), expected)
+                self.assertEqual(self.build_frame(0x82, payload, key), expected)
                 self.assertEqual(Frame(OPCODE_BINARY, payload, key, fin=1).build(), expected)
                 self.assertEqual(build_header(0x82, size, key) + (xor(payload, key) if key else payload), expected)
 
@@ -328,6 +368,21 @@ class BuildTest(unittest.TestCase):
     def test_any_frame(self, opcode: int, body: bytes, key: Optional[bytes], fin: int) -> None:
         built = Frame(opcode, body, key, fin).build()
         self.assertEqual(built, Part(fin << 7 | opcode, body, key=key or KEY).wire(key is not None))
+
+
+@support_speedups.needs_c
+class BuildInCTest(BuildTest):
+    build_frame = staticmethod(framing.build_frame)
+
+    def test_what_it_does_not_take(self) -> None:
+        for first in (-1, 256):
+            with self.assertRaisesRegex(ValueError, f'0 to 255, not {first}'):
+                self.build_frame(first, b'')
+        for args in ((0x81,), (0x81, b'', None, None), (0x81, 'text'), ('x', b''), (0x81, b'', 'abcd')):
+            with self.assertRaises(TypeError):
+                self.build_frame(*args)
+        with self.assertRaisesRegex(ValueError, '4 bytes, not 3'):
+            self.build_frame(0x81, b'', b'abc')
 
 
 class ParserTest(unittest.TestCase):
@@ -473,6 +528,19 @@ class TakeTest(unittest.TestCase):
                 self.assertEqual(pieces[:2], [payload[: at - len(data) + 100], b''])
                 self.assertTrue(payload.startswith(b''.join(pieces)))
                 self.assertEqual({type(piece) for piece in pieces}, {bytes})
+
+    def test_into_a_buffer_of_somebody_else(self) -> None:
+        payload = random.Random(8).randbytes(100)
+        for masked in (False, True):
+            data = Part(0x82, payload).wire(masked)
+            for at in range(len(data) - 100, len(data)):
+                frame = Frame()
+                frame.parser.send(data[:at])
+                frame.target = bytearray(frame.take())
+                frame.parser.send(data[at : at + 3])
+                if at + 3 < len(data):
+                    frame.parser.send(data[at + 3 :])
+                self.assertEqual((bytes(frame.target), frame.take(), frame.body), (payload, b'', b''))
 
     def test_nothing_before_the_header(self) -> None:
         frame = Frame()

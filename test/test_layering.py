@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / 'ws4py'
 
 # `client/*` is every module of that directory which is not named; they do not import each other.
 TABLE = """
-addresses exc closecode limits masking utf8validator uri state
+addresses exc closecode limits speedups masking utf8validator uri state
 framing http11
 messaging permessage_deflate extensions
 streaming handshake proxies cookies policy auth backoff

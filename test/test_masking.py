@@ -8,11 +8,12 @@ import unittest
 from typing import Any, Callable
 from unittest import mock
 
+import support_speedups
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_streams import xor
 
-from ws4py import masking
+from ws4py import masking, speedups
 
 KEYS = (b'\x37\xfa\x21\x3d', b'\0\0\0\0', b'\xff\xff\xff\xff', b'\0\0\0\x01', b'\x80\0\0\0')
 SIZES = (*range(18), 125, 126, *range(4090, 4104), *range(8188, 8198), 12_288, 65_535, 65_536, 65_537)
@@ -88,13 +89,70 @@ class MaskWsaccelTest(MaskPythonTest):
     mask = staticmethod(WSACCEL or masking.mask_python)
 
 
-class MaskTest(MaskPythonTest):
-    """The one that is used."""
-
+@support_speedups.needs_c
+class MaskInCTest(MaskPythonTest):
     mask = staticmethod(masking.mask)
 
-    def test_the_best_one_is_used(self) -> None:
-        self.assertEqual(self.mask.__name__, 'mask_wsaccel' if WSACCEL else 'mask_python')
+    def test_it_is_the_one_that_is_used(self) -> None:
+        self.assertIs(masking.mask, speedups.c.mask)
+
+    def test_what_it_does_not_take(self) -> None:
+        for args in ((b'',), (b'', KEYS[0], b''), ('text', KEYS[0]), (b'', 'text'), (b'', None)):
+            with self.assertRaises(TypeError):
+                self.mask(*args)
+
+
+class ExtendMaskedTest(unittest.TestCase):
+    extend_masked: Callable[..., None] = staticmethod(masking.extend_masked_python)
+
+    def test_piece_by_piece(self) -> None:
+        chance = random.Random(9)
+        for form in (bytes, bytearray, memoryview):
+            data = chance.randbytes(9000)
+            target, at = bytearray(b'before'), 0
+            while at < len(data):
+                piece = data[at : at + chance.choice((0, 1, 2, 3, 7, 8, 9, 1000))]
+                self.extend_masked(target, form(piece), KEYS[0], at)
+                at += len(piece)
+            self.assertEqual(target, b'before' + xor(data, KEYS[0]))
+
+    def test_a_view_with_gaps(self) -> None:
+        target = bytearray()
+        self.extend_masked(target, memoryview(b'H-e-l-l-o')[::2], KEYS[0], 0)
+        self.assertEqual(target, xor(b'Hello', KEYS[0]))
+
+    def test_far_into_a_payload(self) -> None:
+        for at in range(2**40, 2**40 + 5):
+            target = bytearray()
+            self.extend_masked(target, b'Hello', KEYS[0], at)
+            self.assertEqual(target, xor(bytes(at & 3) + b'Hello', KEYS[0])[at & 3 :])
+
+    def test_a_key_that_is_not_four_bytes(self) -> None:
+        target = bytearray(b'before')
+        with self.assertRaisesRegex(ValueError, '4 bytes, not 3'):
+            self.extend_masked(target, b'Hello', b'abc', 0)
+        self.assertEqual(target, b'before')
+
+    def test_a_target_that_may_not_grow(self) -> None:
+        target = bytearray(b'before')
+        with memoryview(target), self.assertRaises(BufferError):
+            self.extend_masked(target, b'Hello', KEYS[0], 0)
+        self.assertEqual(target, b'before')
+
+
+@support_speedups.needs_c
+class ExtendMaskedInCTest(ExtendMaskedTest):
+    extend_masked = staticmethod(masking.extend_masked)
+
+    def test_what_it_does_not_take(self) -> None:
+        for args in ((bytearray(), b'', KEYS[0]), (b'', b'', KEYS[0], 0), (bytearray(), b'', KEYS[0], 'x')):
+            with self.assertRaises(TypeError):
+                self.extend_masked(*args)
+        with self.assertRaises(TypeError):
+            self.extend_masked(bytearray(), 'text', KEYS[0], 0)
+        target = bytearray(b'itself')
+        with self.assertRaises(BufferError):
+            self.extend_masked(target, target, KEYS[0], 0)
 
 
 class PropertyTest(unittest.TestCase):
@@ -132,6 +190,14 @@ class ChoiceTest(unittest.TestCase):
         self.assertEqual(mask(bytearray(b'Hello'), bytearray(KEYS[0])), b'\x7f\x9f\x4d\x51\x58')
         with self.assertRaisesRegex(ValueError, '4 bytes, not 3'):
             mask(b'Hello', b'abc')
+
+    def test_the_best_one(self) -> None:
+        with mock.patch.object(speedups, 'c', mock.Mock(mask='in C')):
+            self.assertEqual(masking._best_mask(), 'in C')
+        with mock.patch.object(speedups, 'c', None):
+            self.assertEqual(masking._best_mask().__name__, 'mask_wsaccel' if WSACCEL else 'mask_python')
+            with mock.patch.object(speedups, 'PURE', True):
+                self.assertIs(masking._best_mask(), masking.mask_python)
 
 
 class RotateTest(unittest.TestCase):

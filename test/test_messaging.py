@@ -17,6 +17,7 @@ from ws4py.messaging import (
     PingControlMessage,
     PongControlMessage,
     TextMessage,
+    received,
 )
 
 WRONG_TYPES: tuple[Any, ...] = (5, 1.5, ['text'], {'a': 1}, object(), array.array('B', b'text'))
@@ -124,7 +125,7 @@ class PayloadTest(unittest.TestCase):
 
     def test_received(self) -> None:
         for kind, opcode in ((TextMessage, 1), (BinaryMessage, 2), (PingControlMessage, 9), (PongControlMessage, 10)):
-            message = kind.received(b'abc')
+            message = received(kind, b'abc')
             self.assertIs(type(message), kind)
             self.assertEqual((message.data, message.opcode, message.completed), (b'abc', opcode, True))
             self.assertEqual(vars(kind(b'abc')).keys() - vars(message).keys(), {'opcode', 'encoding'})

@@ -18,12 +18,24 @@ import zipfile
 from pathlib import Path
 
 import ws4py
+from ws4py import speedups
 
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = {'cherrypy', 'gevent', 'socks', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
 LEFT_OUT = shutil.ignore_patterns(
-    '.git', '.venv', '.environments', '.tox', '.*_cache', '.hypothesis', '__pycache__', '_build', 'reports'
+    '.git',
+    '.venv',
+    '.environments',
+    '.tox',
+    '.*_cache',
+    '.hypothesis',
+    '__pycache__',
+    '_build',
+    'reports',
+    'build',
+    '*.so',
 )
+COMPILED = ('.so', '.pyd')
 BUILD = 'import sys; from setuptools.build_meta import *; to = sys.argv[1]; build_sdist(to); build_wheel(to)'
 
 
@@ -86,9 +98,13 @@ class Distributions(unittest.TestCase):
     def test_the_wheel_has_the_package_and_nothing_else(self) -> None:
         shipped = {path.relative_to(ROOT).as_posix() for path in ROOT.glob('ws4py/**/*') if path.is_file()}
         shipped = {name for name in shipped if '__pycache__' not in name and '_cache/' not in name}
+        shipped = {name for name in shipped if not name.endswith(('.c', *COMPILED))}
         self.assertIn('ws4py/py.typed', shipped)
         self.assertIn('ws4py/demo/index.html', shipped)
-        self.assertEqual({name for name in self.wheel if '.dist-info/' not in name}, shipped)
+        found = {name for name in self.wheel if '.dist-info/' not in name}
+        compiled = {name for name in found if name.endswith(COMPILED)}
+        self.assertEqual(found - compiled, shipped)
+        self.assertEqual(len(compiled), 0 if speedups.c is None else 1, compiled)
 
     def test_the_wheel_has_the_licence(self) -> None:
         self.assertTrue(any(name.endswith('.dist-info/licenses/LICENSE') for name in self.wheel))
@@ -97,7 +113,8 @@ class Distributions(unittest.TestCase):
         for directory in ('docs', 'example', 'test', 'ws4py'):
             for path in ROOT.glob(f'{directory}/**/*'):
                 name = path.relative_to(ROOT).as_posix()
-                if path.is_file() and '__pycache__' not in name and '_build/' not in name and '/.' not in name:
+                made = '__pycache__' in name or '_build/' in name or '/.' in name or name.endswith(COMPILED)
+                if path.is_file() and not made:
                     self.assertIn(name, self.sdist)
         self.assertLessEqual({'CHANGELOG.md', 'LICENSE', 'Makefile', 'README.md', 'SECURITY.md', '.ci/run'}, self.sdist)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
+import support_speedups
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support_cost import peak_memory
@@ -481,14 +482,14 @@ class ErrorTest(unittest.TestCase):
         for exception, code in codes.items():
             stream = client()
             with mock.patch.object(stream, '_whole_frame', side_effect=exception('why')):
-                stream.parser.send(b'\x81\x01a')
+                stream.parser.send(b'\x89\x01a')
             self.assertEqual([(error.code, error.reason) for error in stream.errors], [(code, b'why')])
 
     def test_a_fault_of_ours_is_not_blamed_on_the_peer(self) -> None:
         stream = client()
         with mock.patch.object(stream, '_whole_frame', side_effect=RuntimeError('ours')):
             with self.assertRaises(RuntimeError):
-                stream.parser.send(b'\x81\x01a')
+                stream.parser.send(b'\x89\x01a')
 
     def test_every_reason_fits_into_a_close_frame_and_says_something(self) -> None:
         reasons = set()
@@ -536,12 +537,17 @@ class LargeTest(unittest.TestCase):
             with self.subTest(name):
                 work: list[int] = []
 
-                def counting(data: Any, key: Any, work: list[int] = work, mask: Any = framing.mask) -> bytes:
-                    work.append(len(data))
-                    return mask(data, key)  # type: ignore[no-any-return]
+                def counting(function: Any, at: int, work: list[int] = work) -> Any:
+                    def counted(*args: Any) -> Any:
+                        work.append(len(args[at]))
+                        return function(*args)
+
+                    return counted
 
                 driver = Driver(Stream())
-                with mock.patch.object(framing, 'mask', counting):
+                with mock.patch.multiple(
+                    framing, mask=counting(framing.mask, 0), extend_masked=counting(framing.extend_masked, 1)
+                ):
                     for at in range(0, len(data), block):
                         driver.feed(data[at : at + block])
                 [(kind, received)] = driver.events
@@ -720,6 +726,22 @@ class SendingTest(unittest.TestCase):
             found += [message, ('ping', octets[:5]), ('pong', octets[:5]), message]
         frames += sender.close(4000, 'end').single(mask)
         self.assertEqual(events(cut(frames, data.draw(places(frames))), masked=mask), [*found, ('close', 4000, b'end')])
+
+
+class VectorInPythonTest(support_speedups.InPython, VectorTest):
+    pass
+
+
+class ParserInPythonTest(support_speedups.InPython, ParserTest):
+    pass
+
+
+class ErrorInPythonTest(support_speedups.InPython, ErrorTest):
+    pass
+
+
+class LargeInPythonTest(support_speedups.InPython, LargeTest):
+    pass
 
 
 if __name__ == '__main__':

@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import random
 import unittest
+from typing import Callable
 
+import support_speedups
 from support_cost import is_linear
 
-from ws4py.utf8validator import Utf8Validator
+from ws4py import utf8validator
+from ws4py.utf8validator import Buffer, Utf8Validator
 
 # One character of each row of the grammar in RFC 3629 section 4, at its lower and upper end.
 CHARACTERS = (
@@ -144,6 +147,66 @@ class Utf8ValidatorTest(unittest.TestCase):
     def test_text_is_not_bytes(self) -> None:
         with self.assertRaises(TypeError):
             Utf8Validator().validate('text')  # type: ignore[arg-type]
+
+
+class Utf8ValidatorInPythonTest(support_speedups.InPython, Utf8ValidatorTest):
+    pass
+
+
+class WholeTextTest(unittest.TestCase):
+    """The functions about a text that came whole."""
+
+    is_utf8: Callable[[Buffer], bool] = staticmethod(utf8validator.is_utf8_python)
+    utf8_prefix: Callable[[Buffer], int] = staticmethod(utf8validator.utf8_prefix_python)
+
+    def judge(self, text: bytes) -> None:
+        self.assertEqual(self.is_utf8(text), accepts(text), text)
+        prefix = self.utf8_prefix(text)
+        self.assertTrue(accepts(text[:prefix]), text)
+        self.assertFalse(any(accepts(text[prefix:end]) for end in range(prefix + 1, min(prefix + 4, len(text)) + 1)))
+
+    def test_wrong_and_right(self) -> None:
+        for text, _ in WRONG:
+            for before in (b'', b'a', b'abcdefg', b'x' * 31, b'x' * 32, b'x' * 33, 'é'.encode() * 17):
+                self.judge(before + text)
+                self.judge(before + text + b'behind')
+
+    def test_every_character_cut_anywhere(self) -> None:
+        for size in range(len(CHARACTERS.encode()) + 1):
+            self.judge(CHARACTERS.encode()[:size])
+
+    def test_every_pair_of_octets(self) -> None:
+        for pair in itertools.product(range(256), repeat=2):
+            self.judge(bytes(pair))
+
+    def test_ascii_and_one_octet_that_is_not(self) -> None:
+        for size in (0, 1, 7, 8, 9, 31, 32, 33, 63, 64, 65, 1000):
+            self.judge(b'a' * size)
+            for at in range(size):
+                self.judge(b'a' * at + b'\xff' + b'a' * (size - at - 1))
+                self.judge(b'a' * at + 'é'.encode() + b'a' * (size - at - 1))
+
+    def test_random_mixtures(self) -> None:
+        chance = random.Random(3629)
+        for _ in range(500):
+            text = ''.join(chance.choice(CHARACTERS + 'a' * 40) for _ in range(chance.randrange(200))).encode()
+            self.judge(text)
+            at = chance.randrange(len(text) + 1)
+            self.judge(text[:at] + bytes((chance.randrange(256),)) + text[at:])
+
+    def test_every_kind_of_bytes(self) -> None:
+        for form in (bytes, bytearray, memoryview):
+            self.assertTrue(self.is_utf8(form(b'abc')))
+            self.assertEqual(self.utf8_prefix(form(b'ab\xff')), 2)
+        for function in (self.is_utf8, self.utf8_prefix):
+            with self.assertRaises(TypeError):
+                function('text')  # type: ignore[arg-type]
+
+
+@support_speedups.needs_c
+class WholeTextInCTest(WholeTextTest):
+    is_utf8 = staticmethod(utf8validator.is_utf8)
+    utf8_prefix = staticmethod(utf8validator.utf8_prefix)
 
 
 if __name__ == '__main__':

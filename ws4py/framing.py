@@ -13,11 +13,11 @@
     |     Masking key, if MASK is set (4 bytes), then the payload   |
     +---------------------------------------------------------------+
 
-There are two ways to read one, held to the same rules by :func:`check` and to the same vectors by the tests:
+There are two ways to read one, held to the same vectors by the tests:
 
+- :func:`next_frame`, for a frame that lies complete in a buffer, without making an object;
 - :attr:`Frame.parser`, a generator that says how many bytes it wants and takes them in any pieces: for frames that
-  are cut, and for whoever wants to see a frame grow;
-- :func:`next_frame`, for a frame that lies complete in a buffer, without making an object.
+  are cut, for those that are wrong, and for whoever wants to see a frame grow.
 
 :func:`build_frame` writes one, :func:`build_header` its part before the payload. Nothing here knows of messages, of
 limits or of sockets. A :class:`Frame` belongs to one thread, the functions are pure.
@@ -26,10 +26,11 @@ limits or of sockets. A :class:`Frame` belongs to one thread, the functions are 
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
+from ws4py import speedups
 from ws4py.exc import FrameTooLargeException, ProtocolException
-from ws4py.masking import Buffer, mask, rotate
+from ws4py.masking import Buffer, extend_masked, mask, rotate
 
 __all__ = [
     'OPCODE_BINARY',
@@ -62,7 +63,10 @@ OPCODES = frozenset(
 FIN = 0x80
 RSV1, RSV2, RSV3 = 0x40, 0x20, 0x10
 RSV = RSV1 | RSV2 | RSV3
-MASKED = 0x80
+PLAIN = frozenset(
+    (OPCODE_CONTINUATION, OPCODE_TEXT, OPCODE_BINARY, *(FIN | opcode for opcode in OPCODES))
+)  # first bytes of frames that no extension has to do with
+MASKED = 0x80  # in the second byte
 CONTROL_SIZE = 125  # bytes in the payload of a control frame, section 5.5
 MAX_LENGTH = 1 << 63  # the top bit of a 64-bit length must be 0, section 5.2
 
@@ -98,38 +102,48 @@ def check(first: int, length7: Optional[int] = None, length: Optional[int] = Non
         raise ProtocolException(f'payload length {length} is not in its shortest form')
 
 
-def next_frame(data: bytes, position: int, masked: bool, reserved: int = 0) -> Optional[tuple[int, bytes, int]]:
-    """The frame that begins at *position* of *data*, if all of it is there.
+def next_frame_python(data: bytes, position: int, masked: bool, reserved: int = 0) -> Optional[tuple[int, bytes, int]]:
+    """The frame that begins at *position* of *data*, if all of it is there and it is right.
 
     :param masked: whether the peer must mask its frames (section 5.1).
     :param reserved: as in :func:`check`.
-    :returns: its first byte, its payload in clear and the position behind it; None where bytes are missing (and
-        nothing has been judged).
-    :raises ProtocolException, FrameTooLargeException: as in :func:`check`.
+    :returns: its first byte, its payload in clear and the position behind it. None where bytes are missing, or
+        something is wrong: :attr:`Frame.parser` says what.
     """
     begin = position + 2
     size = len(data)
     if size < begin:
         return None
     first = data[position]
-    second = data[position + 1]
-    length = length7 = second & 0x7F
-    if length7 > CONTROL_SIZE:
-        extended = begin
-        begin += 2 if length7 == 126 else 8
-        if size < begin:
-            return None
-        length = int.from_bytes(data[extended:begin], 'big')
-    if second & MASKED:
-        begin += 4
-    end = begin + length
-    if size < end:
+    length7 = data[position + 1]
+    if masked:
+        length7 ^= MASKED
+    if length7 <= CONTROL_SIZE:
+        length = length7
+    elif length7 == 126 and size >= begin + 2:
+        length = data[begin] << 8 | data[begin + 1]
+        begin += 2
+    elif length7 == 127 and size >= begin + 8:
+        length = int.from_bytes(data[begin : begin + 8], 'big')
+        begin += 8
+    else:  # which is also where a frame is masked and should not be, or the other way round
         return None
-    check(first, length7, length, reserved)
-    check_masking(bool(second & MASKED), masked)
-    if not second & MASKED:
-        return first, data[begin:end], end
-    return first, mask(data[begin:end], data[begin - 4 : begin]), end
+    if first not in PLAIN or length7 > CONTROL_SIZE:  # else there is nothing to find fault with
+        try:
+            check(first, length7, length, reserved)
+        except (ProtocolException, FrameTooLargeException):
+            return None
+    if not masked:
+        end = begin + length
+        return (first, data[begin:end], end) if end <= size else None
+    key_at, begin = begin, begin + 4
+    end = begin + length
+    return (first, mask(data[begin:end], data[key_at:begin]), end) if end <= size else None
+
+
+next_frame: Callable[..., Optional[tuple[int, bytes, int]]] = (
+    next_frame_python if speedups.c is None else speedups.c.next_frame
+)
 
 
 def check_masking(masked: bool, expected: bool) -> None:
@@ -160,9 +174,12 @@ def build_header(first: int, length: int, key: Optional[bytes] = None) -> bytes:
     return header + key if key else header
 
 
-def build_frame(first: int, payload: bytes, key: Optional[bytes] = None) -> bytes:
+def build_frame_python(first: int, payload: bytes, key: Optional[bytes] = None) -> bytes:
     """The bytes of a frame; *payload* is in clear, the others are those of :func:`build_header`."""
     return build_header(first, len(payload), key) + (mask(payload, key) if key else payload)
+
+
+build_frame: Callable[..., bytes] = build_frame_python if speedups.c is None else speedups.c.build_frame
 
 
 def as_bytes(data: object) -> bytes:
@@ -219,8 +236,10 @@ class Frame:
         self.header_complete = False
         #: Whether the header says that the payload is masked.
         self.masked = bool(masking_key)
+        #: Where the parser puts further payload, in clear; None keeps it in here.
+        self.target: Optional[bytearray] = None
         self._received = bytearray()  # payload that the parser has read and nobody has taken
-        self._taken = 0  # bytes of payload that take() has given out
+        self._taken = 0  # bytes of payload that were taken, or put into the target
         self._parser: Optional[Parser] = None
 
     @property
@@ -268,7 +287,8 @@ class Frame:
     def take(self) -> bytes:
         """The payload received since the last call, in clear; the frame forgets it.
 
-        So a long payload can be handled piece by piece and is held only once.
+        So a long payload can be handled piece by piece and is held only once. With :attr:`target` the pieces are not
+        even made.
         """
         piece, self._received = self._received, bytearray()
         at, self._taken = self._taken, self._taken + len(piece)
@@ -300,7 +320,14 @@ class Frame:
         data: Buffer = self._pending
         while missing:
             piece = data[:missing]  # bytes behind the end are not ours
-            self._received += piece
+            if self.target is None:
+                self._received += piece
+            else:
+                if self.masking_key:
+                    extend_masked(self.target, piece, self.masking_key, self._taken)
+                else:
+                    self.target += piece
+                self._taken += len(piece)
             missing -= len(piece)
             if missing:
                 data = piece = b''  # whoever waits for more holds no block

@@ -1,14 +1,16 @@
 """The masking of RFC 6455 section 5.3: every byte of a payload XORed with a key of four bytes, in a cycle.
 
 Masking is its own inverse. Three implementations, the best one that is installed is bound to :func:`mask` at import:
-the C extension of this package, that of ``wsaccel``, and pure Python. Pure and thread-safe.
+the C part of this package, that of ``wsaccel``, and pure Python. Pure and thread-safe.
 """
 
 from __future__ import annotations
 
 from typing import Callable, Optional, Union
 
-__all__ = ['mask']
+from ws4py import speedups
+
+__all__ = ['extend_masked', 'mask']
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -62,10 +64,32 @@ def _wsaccel_mask() -> Optional[Callable[[Buffer, Buffer], bytes]]:
     return mask_wsaccel
 
 
-mask: Callable[[Buffer, Buffer], bytes] = _wsaccel_mask() or mask_python
+def _best_mask() -> Callable[[Buffer, Buffer], bytes]:
+    if speedups.c is not None:
+        best: Callable[[Buffer, Buffer], bytes] = speedups.c.mask
+        return best
+    return (None if speedups.PURE else _wsaccel_mask()) or mask_python
+
+
+mask = _best_mask()
 
 
 def rotate(key: bytes, count: int) -> bytes:
     """*key* as it stands after *count* bytes of a payload were masked with it."""
     at = count & 3
     return key[at:] + key[:at]
+
+
+def extend_masked_python(target: bytearray, data: Buffer, key: bytes, at: int) -> None:
+    """Put *data* at the end of *target*, masked with *key* as it stands after *at* bytes of the payload.
+
+    Text or binary data that comes in pieces is so moved once, and held once.
+
+    :raises ValueError: *key* is not four bytes.
+    """
+    target += mask(data, rotate(key, at))
+
+
+extend_masked: Callable[[bytearray, Buffer, bytes, int], None] = (
+    extend_masked_python if speedups.c is None else speedups.c.extend_masked
+)

@@ -88,14 +88,6 @@ class Message:
         self.encoding = encoding
         self._data: Union[bytes, bytearray] = encode(data, encoding)
 
-    @classmethod
-    def received(cls: type[M], data: bytes) -> M:
-        """A complete message around a payload that the receiver has checked."""
-        message = cls.__new__(cls)
-        message._data = data
-        message.completed = True
-        return message
-
     @property
     def data(self) -> bytes:
         """The payload as bytes."""
@@ -110,14 +102,21 @@ class Message:
     def data(self, data: Payload) -> None:
         self._data = encode(data, self.encoding)
 
+    @property
+    def buffer(self) -> bytearray:
+        """What more payload is put at the end of, until the message is complete."""
+        data = self._data
+        if type(data) is not bytearray:
+            self._data = data = bytearray(data)
+        return data
+
     def extend(self, data: Payload) -> None:
         """Add more payload at the end, in time linear to what is added.
 
         :raises TypeError: as in the constructor.
         """
-        if type(self._data) is bytes:
-            self._data = bytearray(self._data)
-        self._data += encode(data, self.encoding)
+        buffer = self.buffer
+        buffer += encode(data, self.encoding)
 
     def single(self, mask: bool = False) -> bytes:
         """The message as one frame, masked with a random key when *mask* is true.
@@ -151,6 +150,17 @@ class Message:
         size = len(self._data)
         start = bytes(self._data[:32])
         return f'<{type(self).__name__} of {size} bytes: {start!r}{"…" if size > len(start) else ""}>'
+
+
+_new = object.__new__
+
+
+def received(kind: type[M], data: bytes) -> M:
+    """A complete message of a *kind* around a payload that the receiver has checked; nearly every one is made here."""
+    message = _new(kind)
+    message._data = data
+    message.completed = True
+    return message
 
 
 class TextMessage(Message):

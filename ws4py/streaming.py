@@ -55,8 +55,9 @@ from ws4py.messaging import (
     PingControlMessage,
     PongControlMessage,
     TextMessage,
+    received,
 )
-from ws4py.utf8validator import Utf8Validator
+from ws4py.utf8validator import Utf8Validator, is_utf8
 
 __all__ = ['Stream']
 
@@ -70,7 +71,7 @@ CLOSE_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 HEADER = 2  # bytes wanted when nothing is known of the next frame
 OPCODE, CONTROL = 0x0F, 0x08  # bits of a frame's first byte: its opcode, and in that whether it is a control frame
-WHOLE = (FIN | OPCODE_TEXT, FIN | OPCODE_BINARY)  # first bytes of messages in a single frame
+TEXT, BINARY = FIN | OPCODE_TEXT, FIN | OPCODE_BINARY  # first bytes of messages in a single frame
 NOT_UTF8 = 'text that is not UTF-8'
 
 # wsaccel rebinds the name Utf8Validator of this module with its own, which is slower than ours.
@@ -87,6 +88,9 @@ class Stream:
     :param expect_masking: frames of the peer must be masked (servers expect it); else they must not.
     :param limits: bounds of what is received.
     """
+
+    #: The generator to send received bytes into, primed; ``next()`` asks again without giving any.
+    parser: Parser = None  # type: ignore[assignment]  # so that a mock made to this specification has it
 
     def __init__(self, always_mask: bool = False, expect_masking: bool = True, limits: Limits = DEFAULT_LIMITS) -> None:
         #: The text or binary message that was received last, perhaps not :attr:`~Message.completed` yet.
@@ -108,16 +112,14 @@ class Stream:
         self._validator: Optional[Utf8Validator] = None
         self._codecs: tuple[Codec, ...] = ()
         self._reserved = 0  # the bits that they use
-        self._whole: tuple[int, ...] = WHOLE  # first bytes of messages in a single frame that no codec has to do with
+        self._whole: tuple[int, ...] = (
+            TEXT,
+            BINARY,
+        )  # first bytes of messages in a single frame that no codec has to do with
         self._decoding: tuple[Codec, ...] = ()  # those that the message in progress goes through, the last one first
         self._decoded = 0  # bytes that have come out of them
-        self._parser: Parser = self.receiver()
-        next(self._parser)
-
-    @property
-    def parser(self) -> Parser:
-        """The generator to send received bytes into, primed; ``next()`` asks again without giving any."""
-        return self._parser
+        self.parser = self.receiver()
+        next(self.parser)
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
@@ -127,7 +129,7 @@ class Stream:
     @codecs.setter
     def codecs(self, codecs: tuple[Codec, ...]) -> None:
         self._codecs, self._reserved = codecs, reserved_bits(codecs)
-        self._whole = WHOLE if all(codec.reserved for codec in codecs) else ()
+        self._whole = (TEXT, BINARY) if all(codec.reserved for codec in codecs) else ()
 
     # What this endpoint sends
 
@@ -166,39 +168,47 @@ class Stream:
         return self.message is not None and self.message.completed
 
     def receiver(self) -> Parser:
-        """The generator behind :attr:`parser`: frames, until an error or a Close frame, then nothing any more."""
+        """The generator behind :attr:`parser`: frame after frame, until an error or a Close frame, then nothing."""
+        data, position = b'', 0
         try:
-            yield from self._frames()
+            while self.closing is None:
+                if position == len(data):
+                    data = b''  # an idle connection holds no block
+                    data, position = as_bytes((yield HEADER)), 0
+                    continue
+                frame = next_frame(data, position, self.expect_masking, self._reserved)
+                if frame is None:
+                    cut = self._cut_frame(data, position)
+                    data = b''  # a peer that pauses in a frame holds no block either
+                    event, data, position = yield from cut
+                else:
+                    first, payload, position = frame
+                    if first in self._whole and self._partial is None and len(payload) <= self.limits.message_size:
+                        # Nearly every message is a single frame: no buffer, no validator, no copy.
+                        if first == BINARY:
+                            self.message = received(BinaryMessage, payload)
+                        elif is_utf8(payload):
+                            self.message = received(TextMessage, payload)
+                        else:
+                            raise TextFrameEncodingException(NOT_UTF8)
+                        event = True
+                    else:
+                        event = self._whole_frame(first, payload)
+                    del frame, payload  # an idle connection holds no message either
+                if event and position < len(data) and self.closing is None:
+                    more = as_bytes((yield 0))
+                    if more:
+                        data, position = data[position:] + more, 0
         except tuple(exception for exception, _ in CLOSE_CODES) as error:
             code = next(code for exception, code in CLOSE_CODES if isinstance(error, exception))
             self.errors.append(CloseControlMessage(code, str(error)))
+        del data
         if self.message is self._partial:
             self.message = None  # it can never become complete
         self._partial = self._validator = None
         self._codecs = self._decoding = ()
         while True:
             yield HEADER
-
-    def _frames(self) -> Parser:
-        """Read frame after frame, up to a Close frame."""
-        data, position = b'', 0
-        while self.closing is None:
-            frame = next_frame(data, position, self.expect_masking, self._reserved)
-            if frame is not None:
-                first, payload, position = frame
-                event = self._whole_frame(first, payload)
-            elif position < len(data):
-                cut = self._cut_frame(data, position)
-                data = b''  # a peer that pauses in a frame holds no block either
-                event, data, position = yield from cut
-            else:
-                data = b''  # an idle connection holds no block
-                data, position = as_bytes((yield HEADER)), 0
-                continue
-            if event and position < len(data) and self.closing is None:
-                more = as_bytes((yield 0))
-                if more:
-                    data, position = data[position:] + more, 0
 
     def _cut_frame(self, data: bytes, position: int) -> Generator[int, Optional[Buffer], tuple[bool, bytes, int]]:
         """Read a frame of which a part is still to come.
@@ -224,27 +234,22 @@ class Stream:
                     if not frame.first & CONTROL:
                         self._begin(frame.first, frame.payload_length)
                     begun = True
-                if not frame.first & CONTROL:
+                if frame.first & CONTROL:
+                    continue
+                if frame.target is None:  # the payload that came with the header
                     self._add(frame.take())
+                    if not self._decoding and self._partial is not None:
+                        frame.target = self._partial.buffer
+                elif self._validator is not None:
+                    self._validate(frame.target, len(piece))
         if frame.first & CONTROL:
             return self._control(frame.first & OPCODE, frame.unmask(frame.body)), data, position
         return self._end(frame.first), data, position
 
     def _whole_frame(self, first: int, payload: bytes) -> bool:
-        """Handle a frame that came in one piece; the answer is whether an event is ready."""
+        """Handle any other frame that came in one piece; the answer is whether an event is ready."""
         if first & CONTROL:
             return self._control(first & OPCODE, payload)
-        if first in self._whole and self._partial is None and len(payload) <= self.limits.message_size:
-            # Nearly every message is a single frame: no buffer, no validator, no copy.
-            if first & OPCODE == OPCODE_BINARY:
-                self.message = BinaryMessage.received(payload)
-                return True
-            try:
-                payload.decode('utf-8')
-            except UnicodeDecodeError:
-                raise TextFrameEncodingException(NOT_UTF8) from None
-            self.message = TextMessage.received(payload)
-            return True
         self._begin(first, len(payload))
         self._add(payload)
         return self._end(first)
@@ -281,11 +286,18 @@ class Stream:
             self._append(payload)
 
     def _append(self, payload: bytes) -> None:
-        """Collect what it says; text fails at its first invalid byte (section 8.1)."""
+        """Collect what it says."""
         assert self._partial is not None
-        if self._validator is not None and not self._validator.validate(payload)[0]:
-            raise TextFrameEncodingException(NOT_UTF8)
         self._partial.extend(payload)
+        if self._validator is not None:
+            self._validate(payload, len(payload))
+
+    def _validate(self, text: Buffer, size: int) -> None:
+        """The last *size* bytes of *text* have come: it fails at its first invalid byte (section 8.1)."""
+        assert self._validator is not None
+        with memoryview(text) as whole, whole[len(whole) - size :] as piece:
+            if not self._validator.validate(piece)[0]:
+                raise TextFrameEncodingException(NOT_UTF8)
 
     def _decode(self, payload: bytes, final: bool) -> None:
         """Collect what the codecs make of it, until that is over the limit."""
@@ -315,9 +327,9 @@ class Stream:
     def _control(self, opcode: int, payload: bytes) -> bool:
         """A control frame (section 5.5), which may stand between the frames of a message."""
         if opcode == OPCODE_PING:
-            self.pings.append(PingControlMessage.received(payload))
+            self.pings.append(received(PingControlMessage, payload))
         elif opcode == OPCODE_PONG:
-            self.pongs.append(PongControlMessage.received(payload))
+            self.pongs.append(received(PongControlMessage, payload))
         else:
             try:
                 self.closing = CloseControlMessage(*closecode.parse(payload))

@@ -12,22 +12,43 @@ octet by octet by the grammar of RFC 3629 section 4::
     4 octets    F0 90-BF 2( tail )  |  F1-F3 3( tail )  |  F4 80-8F 2( tail )
     tail        80-BF
 
-Called by streaming for every piece of a text payload, from the thread that feeds the stream. It decodes nothing for
-the caller: a message is decoded once, when it is complete. ``wsaccel`` may put its own class of the same interface in
-the place of this one.
+Called by streaming for every piece of a text payload, from the thread that feeds the stream; :func:`is_utf8` for one
+that came whole. It decodes nothing for the caller: a message is decoded once, when it is complete. ``wsaccel`` may put
+its own class of the same interface in the place of this one.
 """
 
 from __future__ import annotations
 
 from codecs import utf_8_decode
-from typing import Union
+from typing import Callable, Union
 
-__all__ = ['Utf8Validator']
+from ws4py import speedups
+
+__all__ = ['Utf8Validator', 'is_utf8']
+
+Buffer = Union[bytes, bytearray, memoryview]
 
 _TAIL = (0x80, 0xBF)
 # The lead octets after which not every tail octet may stand: overlong forms, surrogates, and past U+10FFFF.
 _SECOND = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 _BLOCK = 16 * 1024  # bytes given to the codec at once: it makes a string of up to four times that, and drops it
+
+
+def utf8_prefix_python(data: Buffer) -> int:
+    """How many bytes at the start of *data* make up characters that are right and whole."""
+    try:
+        return utf_8_decode(data, 'strict', False)[1]
+    except UnicodeDecodeError as error:
+        return error.start
+
+
+def is_utf8_python(data: Buffer) -> bool:
+    """Whether *data* is UTF-8 from the first to the last byte."""
+    return utf8_prefix_python(data) == len(data)
+
+
+utf8_prefix: Callable[[Buffer], int] = utf8_prefix_python if speedups.c is None else speedups.c.utf8_prefix
+is_utf8: Callable[[Buffer], bool] = is_utf8_python if speedups.c is None else speedups.c.is_utf8
 
 
 class Utf8Validator:
@@ -75,7 +96,7 @@ class Utf8Validator:
             self._next = _SECOND.get(octet, _TAIL)
         return self.state
 
-    def validate(self, ba: Union[bytes, bytearray, memoryview]) -> tuple[bool, bool, int, int]:
+    def validate(self, ba: Buffer) -> tuple[bool, bool, int, int]:
         """Take the next chunk of the text.
 
         :returns: (valid so far, ends between two characters, index in this chunk, index in all chunks). An index is
@@ -88,7 +109,7 @@ class Utf8Validator:
         at = 0
         while at < size:
             if self.state == self.UTF8_ACCEPT:
-                whole = _whole_characters(chunk[at : at + _BLOCK])
+                whole = utf8_prefix(chunk[at : at + _BLOCK])
                 if whole:
                     at += whole
                     continue
@@ -98,11 +119,3 @@ class Utf8Validator:
             at += 1
         self._total += size
         return self.state != self.UTF8_REJECT, self.state == self.UTF8_ACCEPT, size, self._total
-
-
-def _whole_characters(block: memoryview) -> int:
-    """How many bytes at the start of *block* make up characters that are right and whole."""
-    try:
-        return utf_8_decode(block, 'strict', False)[1]
-    except UnicodeDecodeError as error:
-        return error.start

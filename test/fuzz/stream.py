@@ -8,12 +8,13 @@ from typing import Any, Optional, Union
 from support_streams import Driver, begins_utf8, events, is_utf8, reference, without_reasons, xor
 
 from ws4py.exc import FrameTooLargeException, ProtocolException
-from ws4py.framing import Frame, check_masking, next_frame
+from ws4py.framing import Frame, build_frame, build_frame_python, check_masking, next_frame, next_frame_python
 from ws4py.limits import DEFAULT_LIMITS, Limits
-from ws4py.masking import mask, mask_python
+from ws4py.masking import extend_masked, extend_masked_python, mask, mask_python
 from ws4py.messaging import PingControlMessage
 from ws4py.streaming import Stream
-from ws4py.utf8validator import Utf8Validator
+from ws4py.utf8validator import Utf8Validator, is_utf8_python, utf8_prefix, utf8_prefix_python
+from ws4py.utf8validator import is_utf8 as is_utf8_of_ours
 
 from .choices import Choices, every_way
 
@@ -136,6 +137,8 @@ def utf8(choices: Choices) -> None:
         outcomes.append(validator.state)
     assert len(set(outcomes)) == 1, outcomes
     assert (outcomes[0] == Utf8Validator.UTF8_ACCEPT) is is_utf8(data)
+    assert is_utf8_of_ours(data) is is_utf8_python(data) is is_utf8(data)
+    assert utf8_prefix(data) == utf8_prefix_python(data)
     assert (outcomes[0] == Utf8Validator.UTF8_REJECT) is (good is not None)
     validator = Utf8Validator()  # and octet by octet, with the characters that they make up
     characters = []
@@ -179,17 +182,12 @@ def frame(chunks: Iterable[bytes]) -> Union[Parsed, type[Exception], None]:
 
 
 def in_a_block(data: bytes, masked: bool, expected: Union[Parsed, type[Exception], None]) -> None:
-    """The same frame where it lies complete: the other way to read one is held to the same rules."""
-    try:
-        found = next_frame(data, 0, masked)
-    except (ProtocolException, FrameTooLargeException) as error:
-        if isinstance(expected, tuple):
-            assert expected[1] is not masked, error
-        else:
-            assert expected is type(error), (error, expected)
-        return
-    if found is None:  # bytes are missing, nothing has been judged
-        assert not isinstance(expected, tuple), expected
+    """The same frame where it lies complete: the other way to read one, in C and in Python, finds the same."""
+    found = next_frame(data, 0, masked)
+    for reserved in range(0, 128, 16):
+        assert next_frame_python(data, 0, masked, reserved) == next_frame(data, 0, masked, reserved), reserved
+    if found is None:  # bytes are missing, or wrong
+        assert not isinstance(expected, tuple) or expected[1] is not masked or any(expected[0][1:4]), expected
         return
     assert isinstance(expected, tuple), (found, expected)
     first, payload, end = found
@@ -199,7 +197,14 @@ def in_a_block(data: bytes, masked: bool, expected: Union[Parsed, type[Exception
     if not expected[1]:
         # What was read can be written, and is the same.
         assert Frame(opcode, payload, fin=fin).build() == data[:end]
+        assert build_frame(first, payload) == build_frame_python(first, payload) == data[:end]
     else:
         key = data[end - len(payload) - 4 : end - len(payload)]
         assert mask(payload, key) == mask_python(payload, key) == data[end - len(payload) : end]
         assert Frame(opcode, payload, key, fin).build() == data[:end]
+        assert build_frame(first, payload, key) == build_frame_python(first, payload, key) == data[:end]
+        pieces, in_python = bytearray(), bytearray()
+        for piece in (payload[:3], payload[3:]):
+            extend_masked(pieces, piece, key, min(3, len(payload)) if pieces else 0)
+            extend_masked_python(in_python, piece, key, min(3, len(payload)) if in_python else 0)
+        assert pieces == in_python == data[end - len(payload) : end]

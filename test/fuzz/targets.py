@@ -106,6 +106,7 @@ TARGETS = {
             'closecode: parse',
             'masking: _checked',
             'masking: mask_python',
+            'masking: extend_masked_python',
             'masking: rotate',
             'utf8validator: *',
         ),

@@ -11,9 +11,9 @@ OUTSIDE = {
     'http11: Headers.__len__': 'for applications',
     'http11: Headers.__repr__': 'for people',
     'handshake: generate_key': "makes the client's own key; test_security says from what",
-    'framing: build_frame': 'called by messages; the next function in reach of the targets is build_header',
     'closecode: cut_reason': 'cuts what an application says, a peer can say no more',
-    'masking: _wsaccel_mask': 'runs when the module is imported',
+    'masking: _best_mask': 'runs when the module is imported',
+    'masking: _wsaccel_mask': 'the same',
     'masking: _wsaccel_mask.mask_wsaccel': 'only where wsaccel is installed; test_masking compares the two',
 }
 
