@@ -556,7 +556,7 @@ class Moments(unittest.TestCase):
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             loop.run_until_complete(waiting)
-        moment._waiting.add(loop.create_future())
+        moment._waiting = (loop.create_future(),)
         loop.close()
         moment.happen()
 
@@ -567,7 +567,7 @@ class Moments(unittest.TestCase):
                 with self.assertRaises(asyncio.TimeoutError):
                     await asyncio.wait_for(moment.wait(), 0.001)
             await moment.wait(0.001)
-            self.assertEqual(moment._waiting, set())
+            self.assertEqual(moment._waiting, ())
 
         asyncio.run(main())
 

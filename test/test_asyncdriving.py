@@ -122,6 +122,15 @@ class Room(TransportCase):
 
 
 class Backlogs(unittest.TestCase):
+    def test_an_empty_one(self) -> None:
+        backlog = Backlog(100)
+        for _ in range(2):
+            self.assertEqual(len(backlog), 0)
+            with self.assertRaises(IndexError):
+                backlog.popleft()
+            backlog.append(BinaryMessage(b'x'))
+            backlog.popleft()
+
     def test_messages(self) -> None:
         backlog = Backlog(100)
         for size, long in ((50, False), (50, False), (1, True)):

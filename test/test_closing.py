@@ -461,7 +461,7 @@ class Ending(Case):
         websocket, _ = self.pair()
 
         class Busy(Stream):
-            def _frames(self) -> Any:
+            def receiver(self) -> Any:
                 yield 2
                 websocket.terminate()
                 yield 2

@@ -423,6 +423,18 @@ class Hooks(Case):
 class Coroutines(Case):
     """Hooks that are ``async def``."""
 
+    def test_what_a_hook_returns_is_of_no_interest(self) -> None:
+        websocket, _ = self.pair()
+        self.assertTrue(websocket.call(lambda: 'something'))
+
+    def test_a_coroutine_that_nobody_awaits(self) -> None:
+        async def hook() -> None:
+            raise AssertionError
+
+        websocket, _ = self.pair()
+        with logs():
+            self.assertFalse(websocket.call(hook))
+
     class Async(Recorder):
         async def received_message(self, message: Any) -> None:
             self.calls.append(('awaited', message.data))
@@ -553,6 +565,19 @@ class Driven(Case):
         with mock.patch.object(websocket._keepalive, 'took') as took:
             self.assertFalse(websocket.flush())
             took.assert_not_called()
+
+    def test_bytes_that_the_driver_has_received_by_itself(self) -> None:
+        websocket, _, _ = self.attached(limited(ping_interval=5))
+        with mock.patch.object(websocket._keepalive, 'touch') as touch:
+            self.assertTrue(websocket.take(frame(OPCODE_TEXT, b'one', masked=True)))
+            touch.assert_called_once_with()
+        self.assertEqual(websocket.calls, [('message', b'one')])
+        websocket, _, _ = self.attached()
+        self.assertFalse(websocket.take(frame(OPCODE_TEXT, b'two', masked=True) + b'\x88\x80\0\0\0\0'))
+        self.assertFalse(websocket.take(frame(OPCODE_TEXT, b'three', masked=True)))
+        websocket.terminate()
+        self.assertFalse(websocket.take(frame(OPCODE_TEXT, b'three', masked=True)))
+        self.assertEqual(websocket.calls, [('message', b'two'), ('closed', 1005, b'')])
 
     def test_nothing_there_is_no_end(self) -> None:
         websocket, peer, _ = self.attached()

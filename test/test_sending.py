@@ -265,6 +265,19 @@ class Blocking(unittest.TestCase):
         theirs.settimeout(TIMEOUT)
         self.assertEqual(theirs.recv(1), b'')
 
+    def test_constructed_again(self) -> None:
+        """What a connection has only seldom is as at the start, and may not be of the last connection."""
+        ends = socket.socketpair()
+        self.addCleanup(ends[0].close)
+        self.addCleanup(ends[1].close)
+        websocket = Recorder(ends[0])
+        for name in websocket._seldom:
+            self.assertNotIn(name, vars(websocket))
+            setattr(websocket, name, 'of the last connection')
+        websocket.__init__(ends[1])  # type: ignore[misc]
+        for name in websocket._seldom:
+            self.assertEqual(getattr(websocket, name), getattr(Recorder, name), name)
+
 
 class QueuedCase(unittest.TestCase):
     """On a socket that does not block; the test plays the loop."""

@@ -42,6 +42,26 @@ class Attributes(Case):
         websocket.use_extensions([])
         self.assertIsNone(websocket.stream)
 
+    def test_a_socket_that_is_none(self) -> None:
+        websocket, _ = self.pair()
+        websocket.sock.close()
+        with self.assertRaises(OSError):
+            websocket.run()
+        websocket.run()  # it has ended, which is all there is to it
+
+    def test_what_cannot_be_sent_at_once(self) -> None:
+        websocket, peer = self.pair()
+        codec = Deflate(PerMessageDeflate(threshold=0), 12, False, 12, False)
+        websocket.use_extensions([codec])
+        for payload, binary, first in (('text', False, 0xC1), (b'text', False, 0xC1), (b'data', True, 0xC2)):
+            websocket.send(payload, binary)
+            self.assertEqual(peer.receive()[0], first)
+        websocket.stream = mock.Mock(wraps=websocket.stream, always_mask=False)  # which may do it in its own way
+        websocket.use_extensions([])
+        websocket.send('text')
+        self.assertEqual(peer.receive(), (0x81, b'text'))
+        websocket.stream.text_message.assert_called_once_with('text')
+
     def test_as_constructed(self) -> None:
         environ = {'REMOTE_USER': 'me'}
         ours, theirs = socket.socketpair()

@@ -57,12 +57,12 @@ class Moment:
 
     def __init__(self) -> None:
         self._past = False
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: tuple[asyncio.Future[None], ...] = ()
 
     def happen(self) -> None:
         """Wake everybody; from any thread."""
         self._past = True
-        for future in self._waiting.copy():
+        for future in self._waiting:
             _wake(future)
 
     async def wait(self, timeout: Optional[float] = None) -> None:
@@ -71,13 +71,13 @@ class Moment:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._waiting.add(future)
+        self._waiting += (future,)
         timer = None if timeout is None else loop.call_later(timeout, _set, future)
         try:
             if not self._past:  # another thread may have been here since
                 await future
         finally:
-            self._waiting.discard(future)
+            self._waiting = tuple(other for other in self._waiting if other is not future)
             if timer is not None:
                 timer.cancel()
 
@@ -126,6 +126,8 @@ class WebSocket(websocket.WebSocket):
     :param heartbeat_freq: seconds between unsolicited pongs, None for none.
     """
 
+    _over: Optional[Moment] = None  # it has ended altogether; None while nobody drives it
+
     def __init__(
         self,
         proto: Any,
@@ -134,14 +136,14 @@ class WebSocket(websocket.WebSocket):
         environ: Optional[dict[str, Any]] = None,
         heartbeat_freq: Optional[float] = None,
     ) -> None:
-        before: Optional[Moment] = self.__dict__.get('_over')
+        before = self._over
         if before is not None:  # __init__ is called again: the last connection is over
             self.no_more_input()
         super().__init__(proto, protocols, extensions, environ, heartbeat_freq)
         self._inbox = _Inbox(self.limits.write_high_water)
         self._behind = False  # too many hooks wait for the coroutine of another one
         self._heard = Moment()  # every message that comes has been processed
-        self._over: Optional[Moment] = None  # it has ended altogether; None while nobody drives it
+        self._over = None
         if before is not None:
             before.happen()
 
@@ -252,8 +254,8 @@ class WebSocket(websocket.WebSocket):
 
     @property
     def _has_own_hook(self) -> bool:
-        hook = websocket.WebSocket.received_message
-        return type(self).received_message is not hook or 'received_message' in self.__dict__
+        hook: Any = self.received_message
+        return getattr(hook, '__func__', None) is not websocket.WebSocket.received_message
 
     def _deliver(self, message: Union[TextMessage, BinaryMessage]) -> bool:
         """Put *message* into the inbox, or hand it to the hook where there is one. See the base class."""

@@ -53,7 +53,7 @@ class _Later:
             self._handle.cancel()
 
 
-class Backlog(deque):  # type: ignore[type-arg]
+class Backlog:
     """Messages that wait for the application.
 
     :param most: bytes that may wait.
@@ -61,19 +61,31 @@ class Backlog(deque):  # type: ignore[type-arg]
     """
 
     def __init__(self, most: int) -> None:
-        super().__init__()
         self.long = False
+        self._items: Optional[deque[Any]] = None  # mostly there are none, and an empty deque has room for many
         self._most = most
         self._size = 0
 
+    def __len__(self) -> int:
+        return len(self._items or ())
+
     def append(self, item: Any) -> None:
         """Put *item* behind the others."""
-        super().append(item)
+        if self._items is None:
+            self._items = deque()
+        self._items.append(item)
         self._count(self._measure(item))
 
     def popleft(self) -> Any:
-        """Take the first one."""
-        item = super().popleft()
+        """Take the first one.
+
+        :raises IndexError: there is none.
+        """
+        if self._items is None:
+            raise IndexError('nothing waits')
+        item = self._items.popleft()
+        if not self._items:
+            self._items = None
         self._count(-self._measure(item))
         return item
 

@@ -24,7 +24,7 @@ from ws4py import blocking, closecode
 from ws4py.messaging import Payload
 from ws4py.receiving import Receiver
 from ws4py.sending import refuse_coroutine
-from ws4py.state import BY_FLAGS, RECEIVED, SENT, Event, State, after
+from ws4py.state import BY_FLAGS, OPEN, RECEIVED, SENT, Event, State, after
 from ws4py.streaming import Stream
 
 __all__ = ['Closer']
@@ -38,21 +38,26 @@ class Closer(Receiver):
     environ: Optional[dict[str, Any]]
     _is_client = False
 
+    #: What ``closed()`` was called with; None before.
+    close_code: Optional[int] = None
+    close_reason: Union[bytes, str, None] = None
+    _closing = False  # the closing handshake has its time, once somebody drives the connection
+    _ended = False  # terminate() has been called
+    #: True once the application has closed it, and nobody else before.
+    closed_by_us = False
+    _half_closed = False
+    _release: Optional[Callable[[], object]] = None  # called when all is over, by whom it was counted
+    _call_later: Optional[Callable[[float, Callable[[], None]], Any]] = None
+    _close_timer: Any = None
+    _seldom = (
+        *(*Receiver._seldom, 'close_code', 'close_reason', '_closing', '_ended', 'closed_by_us'),
+        *('_half_closed', '_release', '_call_later', '_close_timer'),
+    )
+
     def __init__(self, sock: Any) -> None:
         super().__init__(sock)
         #: Where the connection stands (:class:`ws4py.state.State`).
-        self.state = State.OPEN
-        #: What ``closed()`` was called with; None before.
-        self.close_code: Optional[int] = None
-        self.close_reason: Union[bytes, str, None] = None
-        self._closing = False  # the closing handshake has its time, once somebody drives the connection
-        self._ended = False  # terminate() has been called
-        #: True once the application has closed it, and nobody else before.
-        self.closed_by_us = False
-        self._half_closed = False
-        self._release: Optional[Callable[[], object]] = None  # called when all is over, by whom it was counted
-        self._call_later: Optional[Callable[[float, Callable[[], None]], Any]] = None
-        self._close_timer: Any = None
+        self.state = OPEN
 
     if TYPE_CHECKING:  # what the rest of the connection has
 
@@ -118,7 +123,7 @@ class Closer(Receiver):
         with self._lock:
             if self.stream is None or self.state in SENT:
                 return
-            if self.state is State.OPEN and self._failure is None:
+            if self.state is OPEN and self._failure is None:
                 self.closed_by_us = True
             try:
                 self._write(frame)

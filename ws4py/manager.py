@@ -44,6 +44,7 @@ __all__ = ['EPollPoller', 'KQueuePoller', 'SelectPoller', 'WatchingPoller', 'Web
 logger = logging.getLogger('ws4py')
 
 FEW = 1024  # descriptors below this number can be selected everywhere
+WRITE = getattr(select, 'EPOLLOUT', 0)  # which epoll reports alone where there is only room to write
 
 
 class WatchingPoller(abc.ABC):
@@ -141,7 +142,7 @@ class EPollPoller(WatchingPoller):
 
     def watch(self, fd: int, read: bool, write: bool) -> None:
         """Watch *fd* for just these; for neither, it stays registered."""
-        events = (select.EPOLLIN if read else 0) | (select.EPOLLOUT if write else 0)
+        events = (select.EPOLLIN if read else 0) | (WRITE if write else 0)
         try:
             self._epoll.register(fd, events)
         except FileExistsError:
@@ -156,9 +157,9 @@ class EPollPoller(WatchingPoller):
         """The descriptors that can be read, or have failed, after waiting for at most ``timeout``."""
         readable, self._writable = [], []
         for fd, events in self._epoll.poll(self.timeout):
-            if events & ~select.EPOLLOUT:  # a hang-up and an error are found out by reading
+            if events != WRITE:  # a hang-up and an error are found out by reading
                 readable.append(fd)
-            if events & select.EPOLLOUT:
+            if events & WRITE:
                 self._writable.append(fd)
         return readable
 
@@ -518,15 +519,15 @@ class WebSocketManager(Driver, threading.Thread):
             return
         try:
             sock = websocket.sock
-            if websocket in self._opening:
+            if self._opening and websocket in self._opening:
                 return
             if sock is None or sock.fileno() != fd:
                 self._end(websocket)  # closed behind our back: never read from whoever has the number now
-            elif websocket in self._lingering:
+            elif self._lingering and websocket in self._lingering:
                 self._linger(websocket)
             else:
                 going = websocket.once()
-                while going and websocket in self._fds and getattr(websocket, 'holds_input', False) is True:
+                while going and getattr(websocket, 'holds_input', False) is True and websocket in self._fds:
                     going = websocket.once()
                 if not going:
                     self._finish(websocket)

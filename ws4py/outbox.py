@@ -9,7 +9,6 @@ whether a peer is too slow is for :mod:`ws4py.websocket` to say.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import ssl
 import threading
@@ -41,19 +40,33 @@ class Outbox:
         self.size = 0
         self.sent = 0
         self.blocked = False
-        self._chunks: deque[Buffer] = deque()
+        self._chunks: Optional[deque[Buffer]] = None  # while nothing waits; a deque is larger than all else here
         self._corked = False
-        self._lock = contextlib.nullcontext() if lock is None else lock
+        self._lock = lock
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> bool:
         """Send *data*, or keep what the socket does not take.
 
+        :returns: whether all is as it was: the socket has taken it, or it is under the cork.
         :raises OSError: the connection is broken.
         """
+        if self._chunks is None:
+            if not self._corked:  # nearly always, and the shortest way
+                sent = self._send(data)
+                if sent == len(data):
+                    return True
+                self._chunks = deque((memoryview(data)[sent:],))
+                self.size = len(data) - sent
+                self.blocked = True
+                return False
+            self._chunks = deque()
         self._chunks.append(data)
         self.size += len(data)
-        if not self.blocked and (not self._corked or self.size >= BLOCK):
+        if self._corked and self.size < BLOCK:
+            return not self.blocked
+        if not self.blocked:
             self.flush()
+        return False
 
     def cork(self) -> None:
         """Let frames gather until :meth:`uncork`."""
@@ -75,33 +88,43 @@ class Outbox:
         """
         self.blocked = False
         while self._chunks:
-            data = self._next()
-            try:
-                with self._lock:
-                    sent = self.sock.send(data)
-            except WOULD_BLOCK:
-                sent = 0
+            data = self._next(self._chunks)
+            sent = self._send(data)
             self.size -= sent
-            self.sent += sent
             if sent < len(data):
                 self._chunks.appendleft(memoryview(data)[sent:])
                 self.blocked = True
                 return
+        self._chunks = None
+
+    def _send(self, data: Buffer) -> int:
+        """Offer *data* to the socket; the answer is how many bytes it took."""
+        try:
+            if self._lock is None:
+                sent = self.sock.send(data)
+            else:
+                with self._lock:
+                    sent = self.sock.send(data)
+        except WOULD_BLOCK:
+            return 0
+        self.sent += sent
+        return sent
 
     def take(self) -> bytes:
         """All that waits, for who sends it by other means; nothing waits any more."""
-        data = b''.join(self._chunks)
-        self._chunks.clear()
+        data = b''.join(self._chunks or ())
+        self._chunks = None
         self.size = 0
         return data
 
-    def _next(self) -> Buffer:
+    @staticmethod
+    def _next(chunks: deque[Buffer]) -> Buffer:
         """The next bytes to offer: a large chunk as it is, small ones joined."""
-        data = self._chunks.popleft()
-        if not self._chunks or len(data) >= BLOCK:
+        data = chunks.popleft()
+        if not chunks or len(data) >= BLOCK:
             return data
         parts, size = [data], len(data)
-        while self._chunks and size + len(self._chunks[0]) <= BLOCK:
-            parts.append(self._chunks.popleft())
+        while chunks and size + len(chunks[0]) <= BLOCK:
+            parts.append(chunks.popleft())
             size += len(parts[-1])
         return b''.join(parts)

@@ -10,7 +10,6 @@ logged with its traceback and closes the connection with 1011.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import logging
 import ssl
@@ -23,7 +22,7 @@ from ws4py.keepalive import Keepalive
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
 from ws4py.outbox import BLOCK, WOULD_BLOCK
 from ws4py.sending import NotOpenError, Sender, refuse_coroutine
-from ws4py.state import RECEIVED, Event, State, after
+from ws4py.state import OPEN, RECEIVED, Event, after
 from ws4py.streaming import Stream
 
 __all__ = ['Receiver']
@@ -36,6 +35,8 @@ LARGEST_READ = 1024 * 1024  # bytes asked for at once while a frame of megabytes
 class Receiver(Sender):
     """The receiving half of a connection, on top of the sending half."""
 
+    #: The connected socket; None after the end.
+    sock: Any = None
     #: Seconds that a blocking read may last before the connection counts as lost; None for ever.
     sock_timeout: Optional[float] = None
     #: What a hook may raise that is a mistake of its own; anything else ends who calls it. A driver may know more.
@@ -43,22 +44,25 @@ class Receiver(Sender):
     #: The hooks about pings and pongs as they are when nobody has overridden them.
     _unheard: tuple[object, ...] = ()
 
+    #: Seconds from the last ping of ``limits.ping_interval`` that was answered to its pong; None before.
+    latency: Optional[float] = None
+    _eof = False  # nothing more can be read
+    _broken: Optional[OSError] = None  # what the last write that failed has raised
+    _failure: Optional[tuple[int, Union[bytes, str]]] = None  # why we ended it
+    _seldom = (*Sender._seldom, 'latency', '_eof', '_broken', '_failure')
+
     def __init__(self, sock: Any) -> None:
         super().__init__()
-        #: The connected socket; None after the end.
         self.sock = sock
         #: Bytes the next read asks for.
         self.reading_buffer_size = BLOCK
         #: Bytes that were read already, and are processed before anything is read from the socket.
         self.buf = b''
         self._tls_lock = threading.Lock()  # around every call of a TLS socket; only ever held for a moment
+        self._buffers = hasattr(sock, 'pending')  # the socket may hold bytes that it has read already, as TLS does
+        self._plain = False  # the socket is one that does not block and has no TLS: nothing stands in front of it
         self._held = False  # the stream has more events, which wait until the peer has read what waits for it
-        self._eof = False  # nothing more can be read
-        self._broken: Optional[OSError] = None  # what the last write that failed has raised
         self._keepalive: Optional[Keepalive] = None
-        #: Seconds from the last ping of ``limits.ping_interval`` that was answered to its pong; None before.
-        self.latency: Optional[float] = None
-        self._failure: Optional[tuple[int, Union[bytes, str]]] = None  # why we ended it
 
     if TYPE_CHECKING:  # what the rest of the connection has
 
@@ -95,16 +99,18 @@ class Receiver(Sender):
 
         :returns: False when the connection has to be ended: at its end, after an error, when it is terminated.
         """
-        if self.terminated or self.stream is None:
+        if self.stream is None or (self.state is not OPEN and self.terminated):
             return False
         if self._held:
-            self._held = False
-            return self._parse(b'')
+            return self.process(b'')
         size = self.reading_buffer_size
         data = self.buf
-        if not data:
+        if data:
+            self.buf = b''
+        else:
             try:
-                data = self._recv(size)
+                sock = self.sock
+                data = sock.recv(size) if self._plain and sock is not None else self._recv(size)
             except WOULD_BLOCK:
                 return True
             except OSError as error:
@@ -116,8 +122,17 @@ class Receiver(Sender):
                 return False
             if self._keepalive is not None:
                 self._keepalive.touch()
-        self.buf = data[size:]
-        return self.process(data[:size])
+        if len(data) > size:
+            data, self.buf = data[:size], data[size:]
+        return self.process(data)
+
+    def take(self, data: bytes) -> bool:
+        """Process *data*, which the driver has received by itself; else as :meth:`once`."""
+        if self.stream is None or (self.state is not OPEN and self.terminated):
+            return False
+        if self._keepalive is not None:
+            self._keepalive.touch()
+        return self.process(data)
 
     def _recv(self, size: int) -> bytes:
         """At most *size* bytes from the socket.
@@ -130,7 +145,7 @@ class Receiver(Sender):
         if self._driver is None and isinstance(sock, ssl.SSLSocket):
             return blocking.recv_tls(sock, size, self._tls_lock, self.sock_timeout)
         data: bytes
-        if self._driver is None or not hasattr(sock, 'pending'):
+        if self._driver is None or not self._buffers:
             data = sock.recv(size)
         else:
             with self._tls_lock:
@@ -144,11 +159,10 @@ class Receiver(Sender):
             return False
         if self._held or self.buf:
             return True
-        pending = getattr(self.sock, 'pending', None)  # only TLS sockets have it
-        if pending is None:
+        if not self._buffers or self.sock is None:
             return False
         with self._tls_lock:
-            count = pending()
+            count = self.sock.pending()
         return isinstance(count, int) and count > 0
 
     def process(self, data: bytes) -> bool:
@@ -156,9 +170,9 @@ class Receiver(Sender):
 
         :returns: False when the connection has to be ended.
         """
-        return self._parse(data) if data else False
-
-    def _parse(self, data: bytes) -> bool:
+        if not data and not self._held:
+            return False
+        self._held = False
         outbox, corked = self._outbox, False
         try:
             while True:
@@ -173,11 +187,19 @@ class Receiver(Sender):
                 if more and outbox is not None and not corked:
                     corked = True
                     outbox.cork()
-                if not self._handle(stream):
+                if stream.closing is not None or stream.errors:
+                    self._handle_end(stream)
+                    return False
+                message = stream.message
+                if message is not None and (message.completed is True or stream.has_message):
+                    stream.message = None
+                    if not self._deliver(message):
+                        return False
+                if (stream.pings or stream.pongs) and not self._handle_pings(stream):
                     return False
                 if not more:
                     if type(wanted) is int:
-                        self.reading_buffer_size = min(max(wanted, BLOCK), LARGEST_READ)
+                        self.reading_buffer_size = BLOCK if wanted <= BLOCK else min(wanted, LARGEST_READ)
                     return True
                 data = b''
                 if self.watched[1]:  # answers to what else is in the block would only pile up
@@ -199,25 +221,21 @@ class Receiver(Sender):
                     self._drop()
                 self._outbox_changed()
 
-    def _handle(self, stream: Stream) -> bool:
-        """Act on the events that the stream has ready; False when the connection has to be ended."""
+    def _handle_end(self, stream: Stream) -> None:
+        """Act on the peer's Close frame, or on what it did wrong."""
         if stream.closing is not None:
             if self._owes_answers():
                 self.call(self._close_received, stream.closing, stream)  # behind them
             else:
                 self._close_received(stream.closing, stream)
-            return False
-        if stream.errors:
-            for error in list(stream.errors):
-                logger.info('the peer is at fault: %s', error)
-                self._fail(error.code, error.reason)
-            stream.errors.clear()
-            return False
-        if stream.has_message:
-            message, stream.message = stream.message, None
-            assert message is not None
-            if not self._deliver(message):
-                return False
+            return
+        for error in list(stream.errors):
+            logger.info('the peer is at fault: %s', error)
+            self._fail(error.code, error.reason)
+        stream.errors.clear()
+
+    def _handle_pings(self, stream: Stream) -> bool:
+        """Act on pings and pongs; False when that ends the connection."""
         if stream.pings:
             pings, stream.pings = stream.pings, []
             for ping in pings:
@@ -234,7 +252,15 @@ class Receiver(Sender):
 
     def _deliver(self, message: Union[TextMessage, BinaryMessage]) -> bool:
         """Hand *message* to the application; False when that ends the connection."""
-        return self.call(self.received_message, message)
+        if self.pending_calls is not None:
+            return self.call(self.received_message, message)
+        try:  # what call() does, without its detours
+            result: object = self.received_message(message)  # type: ignore[func-returns-value]
+            if result is not None:
+                self._await(self.received_message, result)
+        except self._faults as error:
+            return self.hook_failed(self.received_message, error)
+        return True
 
     def _owes_answers(self) -> bool:
         """True while a coroutine, or hooks behind it, may still answer what came before the peer's Close frame.
@@ -276,12 +302,19 @@ class Receiver(Sender):
             return True
         try:
             result = hook(*args)
-            if isinstance(result, CoroutineType):
-                run = refuse_coroutine if self._driver is None else functools.partial(self._driver.run_coroutine, self)
-                run(hook, result)
+            if result is not None:
+                self._await(hook, result)
         except self._faults as error:
             return self.hook_failed(hook, error)
         return True
+
+    def _await(self, hook: Callable[..., object], result: object) -> None:
+        """Let the driver await what *hook* gave, if that is a coroutine."""
+        if isinstance(result, CoroutineType):
+            if self._driver is None:
+                refuse_coroutine(hook, result)
+            else:
+                self._driver.run_coroutine(self, hook, result)
 
     def _tell(self, hook: Callable[..., object], frame: Union[PingControlMessage, PongControlMessage]) -> bool:
         """Call the hook of a ping or a pong, in its turn; but one that would wait for ``opened()`` is called at once.
@@ -306,7 +339,7 @@ class Receiver(Sender):
 
     def hook_failed(self, hook: Callable[..., object], error: BaseException) -> bool:
         """A hook raised, or the coroutine that it gave; False when that ends the connection."""
-        if isinstance(error, NotOpenError) and (self.state is not State.OPEN or self._dropped):
+        if isinstance(error, NotOpenError) and (self.state is not OPEN or self._dropped):
             # It answered a message that was under way while we closed: nothing is wrong with it.
             logger.debug('%s sent something after the close', hook, exc_info=error)
             return True

@@ -18,17 +18,18 @@ from __future__ import annotations
 import abc
 import functools
 import logging
+import os
 import threading
-from collections import deque
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import closecode
 from ws4py.extensions import Codec, Encoder, SharedMessage
+from ws4py.framing import build_frame
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message
 from ws4py.outbox import Outbox
-from ws4py.state import State
+from ws4py.state import OPEN, State
 from ws4py.streaming import Stream
 
 __all__ = ['Driver', 'NotOpenError', 'Sender', 'refuse_coroutine']
@@ -101,31 +102,47 @@ def refuse_coroutine(hook: Callable[..., object], coroutine: Coroutine[Any, Any,
     )
 
 
+UNWATCHED = (False, False)  # nothing waits for room, and more may be read
+
+
 class Sender:
-    """The sending half of a connection. Thread-safe."""
+    """The sending half of a connection. Thread-safe.
+
+    A connection has many attributes, most of which are what they were at the start for as long as it lives. Those are
+    the class's until they change, which keeps an idle connection small. The others, with which every message has to
+    do, are where Python finds them fastest: in an object without a dictionary, which it gets with more than thirty
+    attributes, or when somebody looks at its ``__dict__``.
+    """
 
     limits: Limits = DEFAULT_LIMITS
     stream: Optional[Stream]
     state: State
 
+    #: The hook whose coroutine ``pending_calls`` wait for.
+    awaited: Optional[Callable[..., object]] = None
+    _lock: Any = None  # around whatever sends, and around changes of the state
+    _changed: Optional[threading.Condition] = None  # of the lock; made when somebody waits
+    _deferred: tuple[tuple[int, Callable[[], bytes]], ...] = ()  # messages that go behind the last fragment of another
+    _deferred_size = 0
+    _crowded = False  # so much waits for the application that no more is to be read
+    _pong: Optional[bytes] = None  # the one pong that waits while another is stuck in the outbox
+    _pong_end = 0  # of that other one, counted in bytes sent
+    #: The names of these, and of their like in subclasses.
+    _seldom: tuple[str, ...] = ('awaited', '_changed', '_deferred', '_deferred_size', '_crowded', '_pong', '_pong_end')
+
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._changed: Optional[threading.Condition] = None  # of that lock; made when somebody waits
+        if self._lock is not None:  # __init__ is called again, to connect again
+            for name in self._seldom:
+                setattr(self, name, getattr(type(self), name))
+        self._lock: Any = threading.RLock()
         self._codecs: tuple[Codec, ...] = ()  # what messages go through; their order is that of the frames
         self._owner: object = None  # the thread in the middle of a fragmented message
-        self._deferred: list[tuple[int, Callable[[], bytes]]] = []  # messages that go behind its last fragment
-        self._deferred_size = 0
         self._driver: Optional[Driver] = None
         self._outbox: Optional[Outbox] = None  # on non-blocking sockets
         #: What the driver was last told: the connection waits for room, and is too full to be read from.
-        self.watched = (False, False)
+        self.watched = UNWATCHED
         #: Hooks that wait until the coroutine of an earlier one is done; None when there is no such coroutine.
-        self.pending_calls: Optional[deque[tuple[Callable[..., object], tuple[Any, ...]]]] = None
-        #: The hook whose coroutine that is.
-        self.awaited: Optional[Callable[..., object]] = None
-        self._crowded = False  # so much waits for the application that no more is to be read
-        self._pong: Optional[bytes] = None  # the one pong that waits while another is stuck in the outbox
-        self._pong_end = 0  # of that other one, counted in bytes sent
+        self.pending_calls: Any = None  # a ws4py.asyncdriving.PendingCalls
         self._dropped = False
 
     if TYPE_CHECKING:  # the other half of the connection has these
@@ -140,6 +157,23 @@ class Sender:
             """Drop the connection."""
 
     # Data messages
+
+    def _send_at_once(self, first: int, data: bytes, mask: bool) -> bool:
+        """Send a whole message where nothing is in its way, which is how nearly every one is sent.
+
+        :param first: the first byte of its frame.
+        :returns: False where it has to be transformed, or to wait, or may not be sent; nothing was done then.
+        """
+        outbox = self._outbox
+        with self._lock:
+            if self.state is not OPEN or self._dropped or self._codecs or self._owner is not None:
+                return False
+            if outbox is not None and outbox.size and outbox.size > self.limits.write_high_water:
+                return False
+            self._write(build_frame(first, data, os.urandom(4) if mask else None))
+        if outbox is not None and outbox.blocked:
+            self._settle()
+        return True
 
     def _send_message(self, message: Message, mask: bool, compress: Optional[bool] = None) -> None:
         """Send a message in one frame.
@@ -167,7 +201,7 @@ class Sender:
             if self._outbox is not None and not self._admit(size, wait):
                 return
             if self._owner is not None and not self._await_turn(wait):
-                self._deferred.append((size, build))
+                self._deferred += ((size, build),)
                 self._deferred_size += size
                 self._outbox_changed()
                 return
@@ -209,15 +243,15 @@ class Sender:
                 self._settle()
         except BaseException:
             with self._lock:
-                if begun and self.state is State.OPEN:  # the peer would wait for ever for the rest
+                if begun and self.state is OPEN:  # the peer would wait for ever for the rest
                     self._fail(closecode.INTERNAL_ERROR)
             raise
         finally:
             with self._lock:
                 self._owner = None
-                deferred, self._deferred, self._deferred_size = self._deferred, [], 0
+                deferred, self._deferred, self._deferred_size = self._deferred, (), 0
                 self._notify()
-                if self.state is State.OPEN and not self._dropped:
+                if self.state is OPEN and not self._dropped:
                     for _, frames in deferred:
                         self._write(frames())
                 self._outbox_changed()
@@ -238,7 +272,7 @@ class Sender:
     def _answer_ping(self, frame: bytes) -> None:
         """Send a pong, unless the peer has not read an earlier one: then only the latest is kept (section 5.5.3)."""
         with self._lock:
-            if self.state is not State.OPEN:
+            if self.state is not OPEN:
                 return
             outbox = self._outbox
             if outbox is not None and outbox.blocked and outbox.sent < self._pong_end:
@@ -252,7 +286,7 @@ class Sender:
 
     def _check_open(self) -> None:
         """:raises RuntimeError: nothing may be sent (any more); section 5.5.1."""
-        if self.state is not State.OPEN or self._dropped:
+        if self.state is not OPEN or self._dropped:
             state = 'being dropped' if self._dropped else self.state.value
             raise NotOpenError(f'nothing can be sent on a connection that is not open: {state}')
 
@@ -262,7 +296,7 @@ class Sender:
             raise RuntimeError('no data message can be sent from inside the generator of another one')
         if not wait or (self._driver is not None and self._driver.in_loop()):
             return False
-        self._condition().wait_for(lambda: self._owner is None or self._dropped or self.state is not State.OPEN)
+        self._condition().wait_for(lambda: self._owner is None or self._dropped or self.state is not OPEN)
         self._check_open()
         return True
 
@@ -285,7 +319,7 @@ class Sender:
             return True
         if wait and not self._driver.in_loop():
             room = self._condition().wait_for(
-                lambda: ahead() <= limits.write_high_water or self._dropped or self.state is not State.OPEN,
+                lambda: ahead() <= limits.write_high_water or self._dropped or self.state is not OPEN,
                 limits.send_timeout,
             )
             if not room:

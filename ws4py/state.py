@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ['TRANSITIONS', 'Event', 'State', 'after']
+__all__ = ['OPEN', 'TRANSITIONS', 'Event', 'State', 'after']
 
 
 class State(enum.Enum):
     """Where a connection stands."""
+
+    __hash__ = object.__hash__  # that of Enum is one of its name, and asked for with every frame
 
     CONNECTING = 'connecting'
     OPEN = 'open'
@@ -45,6 +47,9 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.CLOSE_RECEIVED, Event.SENT): State.CLOSE_EXCHANGED,
     **{(state, Event.ENDED): State.CLOSED for state in State},
 }
+
+#: Asked for with every frame, and slow to find in an enumeration before Python 3.12.
+OPEN = State.OPEN
 
 #: The states in which our Close frame was sent, and those in which the peer's was received.
 SENT = frozenset((State.CLOSE_SENT, State.CLOSE_EXCHANGED, State.CLOSED))

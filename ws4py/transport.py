@@ -47,7 +47,7 @@ class FedSocket(abc.ABC):
         self._loop = loop
         self.linger = linger
         self._thread = threading.get_ident()
-        self._chunks: deque[bytes] = deque()
+        self._chunks: Optional[deque[bytes]] = None  # nothing, which is what an idle connection has
         self._patience: Optional[asyncio.TimerHandle] = None
         # Raised when everything before it was read; an EOFError is an end. Always as a copy: an error refers by its
         # traceback to everybody whom it has passed, and until the garbage collector comes that keeps us all.
@@ -55,6 +55,8 @@ class FedSocket(abc.ABC):
 
     def feed(self, data: bytes) -> None:
         """Bytes came from the peer."""
+        if self._chunks is None:
+            self._chunks = deque()
         self._chunks.append(data)
 
     def feed_end(self, error: Optional[Exception] = None) -> None:
@@ -64,7 +66,7 @@ class FedSocket(abc.ABC):
 
     def discard(self) -> None:
         """Throw away what came, but not the end."""
-        self._chunks.clear()
+        self._chunks = None
 
     @property
     def holds_input(self) -> bool:
@@ -78,7 +80,10 @@ class FedSocket(abc.ABC):
         :raises OSError: the connection broke.
         """
         if self._chunks:
-            return self._chunks.popleft()
+            data = self._chunks.popleft()
+            if not self._chunks:
+                self._chunks = None
+            return data
         if self._end is None:
             raise BlockingIOError(errno.EAGAIN, 'nothing was received')
         if isinstance(self._end, OSError):
@@ -136,6 +141,9 @@ class TransportSocket(FedSocket):
             raise ConnectionResetError(errno.ECONNRESET, 'the connection was lost')
         if self.paused or threading.get_ident() != self._thread:
             raise BlockingIOError(errno.EAGAIN, 'the transport cannot be written to now')
+        if len(data) <= BLOCK:
+            self.transport.write(data)
+            return len(data)
         view, sent = memoryview(data), 0
         while sent < len(view) and not (self.paused or self.transport.is_closing()):
             piece = view[sent : sent + BLOCK]  # a transport takes any amount; what it need not have yet is the outbox's
@@ -239,11 +247,17 @@ class TransportConnection(FedDriver, asyncio.Protocol):
         """Bytes came from the peer."""
         if self.over:
             return
-        self._sock.feed(data)
-        if not (self._resting or self.websocket.watched[1]):
+        websocket = self.websocket
+        if self._resting or websocket.watched[1]:
+            self._sock.feed(data)
+            return
+        if len(data) > BLOCK or not self._opened or self._lingers or self._deaf or self.holds_input:
+            self._sock.feed(data)
             self.readable()
-            if len(data) >= MUCH:
-                self._rest()
+        elif not websocket.take(data):
+            self._finish()
+        if len(data) >= MUCH:
+            self._rest()
 
     def _goes_on(self) -> bool:
         """True when there is more to process now: never, because it is the turn of other connections."""

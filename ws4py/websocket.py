@@ -37,9 +37,9 @@ from ws4py.messaging import (
     TextMessage,
 )
 from ws4py.outbox import Outbox
-from ws4py.sending import Driver, NotOpenError
-from ws4py.state import SENT
-from ws4py.streaming import Stream
+from ws4py.sending import UNWATCHED, Driver, NotOpenError
+from ws4py.state import OPEN, SENT
+from ws4py.streaming import BINARY, TEXT, Stream
 
 __all__ = ['EchoWebSocket', 'Heartbeat', 'WebSocket']
 
@@ -62,6 +62,10 @@ class WebSocket(Closer):
     #: The limits of connections of this class (:class:`ws4py.limits.Limits`).
     limits = Closer.limits
 
+    _local_address: Address = None
+    _peer_address: Address = None
+    _seldom = (*Closer._seldom, '_local_address', '_peer_address')
+
     def __init__(
         self,
         sock: Any,
@@ -79,8 +83,8 @@ class WebSocket(Closer):
         self.extensions = extensions
         self.environ = environ
         self.heartbeat_freq = heartbeat_freq
-        self._local_address: Address = None
-        self._peer_address: Address = (environ or {}).get('ws4py.peer_address')
+        if environ and 'ws4py.peer_address' in environ:
+            self._peer_address = environ['ws4py.peer_address']
 
     # Hooks
 
@@ -166,6 +170,12 @@ class WebSocket(Closer):
         stream = self.stream
         if stream is None:
             raise NotOpenError('nothing can be sent on a connection that has ended')
+        if type(stream) is Stream:
+            if type(payload) is bytes:
+                if self._send_at_once(BINARY if binary else TEXT, payload, stream.always_mask):
+                    return
+            elif type(payload) is str and self._send_at_once(TEXT, payload.encode(), stream.always_mask):
+                return
         build = stream.binary_message if binary else stream.text_message
         if isinstance(payload, str):
             self._send_message(stream.text_message(payload), stream.always_mask, compress)
@@ -201,12 +211,13 @@ class WebSocket(Closer):
         :raises OSError: it broke.
         """
         sock = self.sock
-        if self.terminated or sock is None:
+        if sock is None or (self.state is not OPEN and self.terminated):
             raise NotOpenError('nothing can be written to a connection that has ended')
+        outbox = self._outbox
         try:
-            if self._outbox is not None:
-                self._outbox.write(data)
-                self._outbox_changed()
+            if outbox is not None:
+                if not outbox.write(data) or self.watched != UNWATCHED:
+                    self._outbox_changed()
             else:
                 self._sendall(sock, data)
         except OSError as error:
@@ -278,10 +289,12 @@ class WebSocket(Closer):
         :param queued: make the socket non-blocking, with an outbox in front of it.
         """
         self._driver = driver
+        self._buffers = hasattr(self.sock, 'pending')
+        self._plain = queued and not self._buffers
         if queued or isinstance(self.sock, ssl.SSLSocket):  # which may have half a record, and would wait for the rest
             self.sock.setblocking(False)
         if queued:
-            self._outbox = Outbox(self.sock, self._tls_lock if hasattr(self.sock, 'pending') else None)
+            self._outbox = Outbox(self.sock, self._tls_lock if self._buffers else None)
         heartbeat = self.heartbeat_freq
         self._start(driver.call_later, heartbeat if isinstance(heartbeat, (int, float)) else None)
 
@@ -292,6 +305,7 @@ class WebSocket(Closer):
                 self._keepalive.stop()
             driver, self._driver = self._driver, None
             outbox, self._outbox = self._outbox, None
+            self._plain = False
             self._call_later = self._keepalive = None
             if driver is not None:
                 driver.forget(self)

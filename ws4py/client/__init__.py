@@ -132,7 +132,7 @@ class WebSocketBaseClient(WebSocket):
             self.limits = limits
         self.protocols, self.extensions = list(protocols or ()), list(extensions or ())
         self._build_request(self._computed_headers())  # says what cannot be sent while there is no socket yet
-        if self.__dict__.get('sock') is not None:  # called again while the last connection is still there
+        if self.sock is not None:  # called again while the last connection is still there
             self._abandon()
         super().__init__(
             self._first_socket(), protocols=self.protocols, extensions=self.extensions, heartbeat_freq=heartbeat_freq

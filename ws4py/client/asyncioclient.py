@@ -46,12 +46,12 @@ class WebSocketClient(WebSocketBaseClient, async_websocket.WebSocket):
     """
 
     _socket_first = False
+    _opening: Optional[_Opening] = None  # the attempt at a connection
 
     def _prepare(self) -> None:
-        opening: Optional[_Opening] = self.__dict__.get('_opening')
-        if opening is not None:
-            opening.fail(broken_off('__init__ was called again'))
-        self._opening: Optional[_Opening] = None  # the attempt at a connection
+        if self._opening is not None:
+            self._opening.fail(broken_off('__init__ was called again'))
+        self._opening = None
         self._gone: Optional[Moment] = None  # the transport is closed and closed() is done
 
     async def connect(self) -> None:  # type: ignore[override]  # a coroutine here

@@ -31,9 +31,10 @@ class WebSocketClient(WebSocketBaseClient):
         client.run_forever()
     """
 
+    _awaited: Optional[threading.Event] = None  # that of the thread which was started last
+
     def _prepare(self) -> None:
-        self._over = threading.Event()  # that of the thread below; the other is that of the last one that was started
-        self._awaited: Optional[threading.Event] = self.__dict__.get('_awaited')
+        self._over = threading.Event()  # that of the thread below
         self._th = threading.Thread(target=self._drive, args=(self._over,), name='WebSocketClient', daemon=True)
 
     @property

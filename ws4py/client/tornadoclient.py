@@ -67,15 +67,16 @@ class TornadoWebSocketClient(WebSocketBaseClient):
         super().__init__(url, protocols, extensions, heartbeat_freq, ssl_options, headers, exclude_headers, **options)
         self.io_loop = io_loop or _current_loop()
 
+    _over: Moment  # it has ended altogether
+    _attempt: Optional[_Attempt] = None
+
     def _prepare(self) -> None:
-        before: Optional[_Attempt] = self.__dict__.get('_attempt')
-        if before is not None:
-            before.stop()
-        over: Optional[Moment] = self.__dict__.get('_over')
-        if over is not None:  # __init__ is called again: the last connection is over
-            over.happen()
-        self._over = Moment()  # it has ended altogether
-        self._attempt: Optional[_Attempt] = None
+        if self._attempt is not None:
+            self._attempt.stop()
+        if hasattr(self, '_over'):  # __init__ is called again: the last connection is over
+            self._over.happen()
+        self._over = Moment()
+        self._attempt = None
         self.io: Optional[IOStream] = None
 
     def connect(self) -> asyncio.Future[None]:  # type: ignore[override]  # it is not done when this returns

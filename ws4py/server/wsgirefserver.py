@@ -37,7 +37,6 @@ from collections.abc import Iterator
 from http.client import HTTPMessage
 from typing import Any, Optional
 from wsgiref import simple_server
-from wsgiref.handlers import read_environ
 
 from ws4py import closecode
 from ws4py.exc import HTTPError
@@ -46,7 +45,7 @@ from ws4py.http11 import Request
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.manager import WebSocketManager
 from ws4py.opening import Deadline, read_head
-from ws4py.server.wsgiutils import WebSocketWSGIApplication
+from ws4py.server.wsgiutils import PROCESS_ENVIRON, WebSocketWSGIApplication
 from ws4py.websocket import WebSocket
 
 __all__ = ['WSGIServer', 'WebSocketWSGIApplication', 'WebSocketWSGIHandler', 'WebSocketWSGIRequestHandler']
@@ -61,8 +60,6 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 PAUSE = 0.5  # seconds for descriptors to come back
 _LENGTH = re.compile('[0-9]{1,18}')
 UPGRADE_HEADERS = ('connection', 'upgrade')
-# A variable HTTP_PROXY of this process must not look like a header that the client sent.
-PROCESS_ENVIRON = {key: value for key, value in read_environ().items() if not key.startswith('HTTP_')}
 
 
 class WebSocketWSGIHandler(simple_server.ServerHandler):
@@ -191,7 +188,8 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
         if length > len(rest) and '100-continue' in map(str.lower, request.headers.get_all('Expect')):
             self.connection.sendall(b'HTTP/1.1 100 Continue\r\n\r\n')
         self.rest = rest[length:]
-        body = io.BufferedReader(_Body(self.connection, rest[:length], length))
+        # The buffer stays for as long as the environ does, and an upgrade has no body.
+        body = io.BufferedReader(_Body(self.connection, rest[:length], length), max(1, min(length, BLOCK)))
         handler = WebSocketWSGIHandler(body, self.wfile, self.get_stderr(), self.get_environ())
         handler.request_handler = self
         handler.run(self.server.get_app())
