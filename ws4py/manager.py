@@ -249,6 +249,8 @@ class WebSocketManager(Driver, threading.Thread):
         self._eager: deque[Any] = deque()  # which may hold bytes that no poller sees
         self._clock = Timers()
         self._hurry = threading.local()  # .on is True in a thread that broadcasts, also through a send() of its own
+        self._judged: Any = None  # the poller of which this is known:
+        self._watching = False  # it can tell where there is room to write
         self._stopping = False
         self._pid = os.getpid()
         self._wake_reader: Optional[socket.socket] = None
@@ -493,16 +495,18 @@ class WebSocketManager(Driver, threading.Thread):
     def _turn(self) -> None:
         """Poll once and do what there is to do."""
         try:
-            readable = self.poller.poll()
-            writable = self.poller.writable() if isinstance(self.poller, WatchingPoller) else ()
-            for fd in readable:
+            poller = self.poller
+            for fd in poller.poll():
                 self._read(fd)
-            for fd in writable:
-                self._write(fd)
+            if poller is not self._judged:  # isinstance() is slow with abstract classes
+                self._judged, self._watching = poller, isinstance(poller, WatchingPoller)
+            if self._watching:
+                for fd in poller.writable():
+                    self._write(fd)
         except Exception:
             logger.exception('the poller failed')
             time.sleep(0.1)  # not to fill the log when it goes on failing
-        for _ in range(len(self._eager)):
+        for _ in range(len(self._eager)) if self._eager else ():
             websocket = self._eager.popleft()
             fd = self._fds.get(websocket)
             if fd is not None and websocket.holds_input:

@@ -72,6 +72,8 @@ class Timers:
 
     def run_due(self) -> Optional[float]:
         """Call what is due; the answer is the seconds until the next timer, None when there is none."""
+        if not self._heap:  # one that another thread sets at this moment is due later anyway
+            return None
         while True:
             with self._lock:
                 if not self._heap:
