@@ -133,6 +133,7 @@ class ExtendMaskedTest(unittest.TestCase):
             self.extend_masked(target, b'Hello', b'abc', 0)
         self.assertEqual(target, b'before')
 
+    @unittest.skipIf(sys.implementation.name == 'pypy', 'there it grows all the same')
     def test_a_target_that_may_not_grow(self) -> None:
         target = bytearray(b'before')
         with memoryview(target), self.assertRaises(BufferError):
