@@ -37,6 +37,7 @@ from collections.abc import Iterator
 from http.client import HTTPMessage
 from typing import Any, Optional
 from wsgiref import simple_server
+from wsgiref.handlers import read_environ
 
 from ws4py import closecode
 from ws4py.exc import HTTPError
@@ -45,7 +46,7 @@ from ws4py.http11 import Request
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.manager import WebSocketManager
 from ws4py.opening import Deadline, read_head
-from ws4py.server.wsgiutils import PROCESS_ENVIRON, WebSocketWSGIApplication
+from ws4py.server.wsgiutils import WebSocketWSGIApplication
 from ws4py.websocket import WebSocket
 
 __all__ = ['WSGIServer', 'WebSocketWSGIApplication', 'WebSocketWSGIHandler', 'WebSocketWSGIRequestHandler']
@@ -60,6 +61,8 @@ EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 PAUSE = 0.5  # seconds for descriptors to come back
 _LENGTH = re.compile('[0-9]{1,18}')
 UPGRADE_HEADERS = ('connection', 'upgrade')
+# A variable HTTP_PROXY of this process must not look like a header that the client sent.
+PROCESS_ENVIRON = {key: value for key, value in read_environ().items() if not key.startswith('HTTP_')}
 
 
 class WebSocketWSGIHandler(simple_server.ServerHandler):

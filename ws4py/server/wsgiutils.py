@@ -13,10 +13,8 @@ PEP 3333 keeps Upgrade and Connection, which are hop-by-hop headers, from applic
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, Callable, Optional
-from wsgiref.handlers import read_environ
 
 from ws4py.admission import Admission
 from ws4py.exc import HTTPError
@@ -30,11 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from typing_extensions import Unpack
 
-__all__ = ['PROCESS_ENVIRON', 'WebSocketWSGIApplication']
-
-#: What wsgiref has in every environ.
-# A variable HTTP_PROXY of this process must not look like a header that the client sent.
-PROCESS_ENVIRON = {key: value for key, value in read_environ().items() if not key.startswith('HTTP_')}
+__all__ = ['WebSocketWSGIApplication']
 
 
 class WebSocketWSGIApplication:
@@ -103,17 +97,8 @@ class WebSocketWSGIApplication:
         """Make the websocket of a connection and put it into *environ* as ``ws4py.websocket``; may be overridden.
 
         :param protocols: the subprotocol that was negotiated, none or one.
-        :param environ: that of the request; the websocket gets a copy, without the environment of this process.
+        :param environ: that of the request; the websocket gets a copy.
         """
-        websocket = self.handler_cls(sock, protocols, extensions, _to_keep(environ))
+        websocket = self.handler_cls(sock, protocols, extensions, environ.copy())
         environ['ws4py.websocket'] = websocket
         return websocket
-
-
-def _to_keep(environ: dict[str, Any]) -> dict[str, Any]:
-    """A copy of *environ* for as long as a connection: as small as it can be, because there are many of them.
-
-    What wsgiref has put there from the environment of this process is left out, and equal names are one object.
-    """
-    own = PROCESS_ENVIRON
-    return {sys.intern(name): value for name, value in environ.items() if own.get(name) is not value}
