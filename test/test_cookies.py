@@ -143,6 +143,17 @@ class JarTest(unittest.TestCase):
         self.assertEqual(sorted(str(self.sent()).split('; ')), ['a=1', 'b=2', 'd=4', 'e=5'])
         self.assertEqual(self.sent('http://www.example.test/other?x=/chat'), 'c=3; a=1')
 
+    def test_the_last_path_counts(self) -> None:
+        for paths, expected in (
+            ('/a; Path=/b', '/b'),
+            ('/a; Path=b', '/chat'),
+            ('/a; Path', '/chat'),
+            ('b; Path=/a', '/a'),
+        ):
+            with self.subTest(paths):
+                self.jar.clear()
+                self.assertEqual(self.store(f'a=1; Path={paths}'), [('www.example.test', expected, 'a', '1')])
+
     def test_secure(self) -> None:
         self.store('a=1; Secure', 'b=2', url='https://www.example.test/chat/')
         self.assertEqual(self.sent(), 'b=2')

@@ -48,7 +48,7 @@ _ATTRIBUTES = {
     'expires': re.compile(r'(?!.*[0-9]{5}).{1,64}'),
     'max-age': re.compile(r'-?[0-9]+'),
     'domain': re.compile(r'.+'),
-    'path': re.compile(r'/.*'),
+    'path': re.compile(r'.*'),
     'secure': re.compile(r'.*'),
     'httponly': re.compile(r'.*'),
 }
@@ -190,7 +190,7 @@ def _understood(line: str, host: str) -> Optional[str]:
         written.append(f'Max-Age={_seconds(attributes["max-age"])}')
     elif 'expires' in attributes:
         written.append(f'Expires={attributes["expires"]}')
-    if 'path' in attributes:
+    if attributes.get('path', '').startswith('/'):  # else it is the default (section 5.2.4)
         written.append(f'Path={attributes["path"]}')
     written += [_FLAGS[key] for key in _FLAGS if key in attributes]
     return '; '.join(written)
