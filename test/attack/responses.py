@@ -12,7 +12,7 @@ import support_tls
 from backends.raw import accept_key, acceptance
 
 from .client_side import PROMPT, ClientTarget, Listener, dripping, hung_up, in_time, within
-from .items import CLIENTS, HOST, MIB, attack
+from .items import CLIENTS, HOST, MIB, UNCOLLECTED, attack
 
 BLOCK = b'x' * 65536
 OK = 'HTTP/1.1 101 Switching Protocols'
@@ -285,3 +285,35 @@ def proxies(target: ClientTarget) -> str:
             raise AssertionError('it trusts a server of another name')
     visit.failed('SSLCertVerificationError')
     return f'HandshakeError, {found} at the latest, {figure[0]}'
+
+
+@attack(52, 'cookies: too many, too long, malformed, of another domain', on=[CLIENTS], fresh=True)
+def cookies(target: ClientTarget) -> str:
+    def sent(*lines: str, host: str = HOST) -> list[str]:
+        """The cookies that the client has sent, and then *lines* are set."""
+        setting = [f'Set-Cookie: {line}' for line in lines]
+        url = f'ws://{host}:{target.listener.port}/'
+        with target.admit(*setting, behind=target.close_frame(), url=url, jar=True) as guest:
+            fields = re.findall(rb'(?i)\r\ncookie: ([^\r]*)', guest.head)
+            assert len(fields) < 2, fields
+            return fields[0].decode().split('; ') if fields else []
+
+    endless = itertools.chain([f'{OK}\r\n'.encode()], itertools.repeat(b'Set-Cookie: endless=1\r\n' * 5000))
+    target.rejects(endless, jar=True)
+    assert sent('mine=1', 'bad=1; Max-Age=' + '9' * 4000, 'bad; Domain=', 'foreign=1; Domain=example.test') == []
+    sent('mine=2; Domain=127.0.0.1', 'mine=; Domain=127.0.0.1; Max-Age=0', 'all=1; Domain=1', host='localhost')
+    found = sent()
+    assert found == ['mine=1', 'bad=1'], found
+
+    def flood(at: int) -> list[str]:
+        return sent('long=' + 'x' * 5000, *(f'a{at}x{number}=1' for number in range(100)))
+
+    flood(0)
+    before = target.settled()[2]
+    for at in range(1, 100 if target.heavy else 10):
+        found = flood(at)
+    grown = target.settled()[2] - before
+    assert 'mine=1' in found and not any(cookie.startswith('long') for cookie in found), found
+    assert len(found) == 150, len(found)
+    assert grown < 8 * MIB + UNCOLLECTED, f'{grown} more memory'
+    return f'{len(found)} at most'

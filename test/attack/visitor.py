@@ -1,8 +1,9 @@
 """The clients under attack: a program that opens connections as it is told, and tells what comes of each.
 
 Run as a script with the name of a client. Each line of its standard input is an order, a JSON object: ``id``, ``url``,
-``options`` for the constructor, ``limits``, ``attributes`` that are set before ``connect()``, and ``name`` and
-``raises`` of `matrix.handler`. To each order belong lines of its standard output, one for each of these events:
+``options`` for the constructor, ``jar`` for the one jar of cookies that such clients share, ``limits``, ``attributes``
+that are set before ``connect()``, and ``name`` and ``raises`` of `matrix.handler`. To each order belong lines of its
+standard output, one for each of these events:
 
 * ``connected``: ``connect()`` has returned, with the ``protocols`` that were chosen;
 * ``failed``: it, or the constructor, has raised; with the names of the exception's classes (``errors``), its ``text``,
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import http.cookiejar
 import json
 import os
 import sys
@@ -38,6 +40,7 @@ from ws4py.limits import Limits
 
 Order = dict[str, Any]
 _output = threading.Lock()
+_jar = http.cookiejar.CookieJar()
 
 
 def tell(order: Order, event: str, **facts: Any) -> None:
@@ -67,6 +70,8 @@ class Visiting(site.Attacked):
 def make(cls: Any, order: Order) -> Any:
     """The client that is wanted; raises what the constructor does."""
     options = {'extensions': servers.everything_compressed(), **order.get('options', {})}
+    if order.get('jar'):
+        options['cookies'] = _jar
     client = cls(order['url'], limits=Limits(**order.get('limits', {})), **options)
     client.order = order
     client.name, client.raises = order.get('name', ''), order.get('raises')
