@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from ws4py import closecode
 from ws4py.backoff import Attempt, Attempts, Backoff, is_worthwhile, parse_retry_after
-from ws4py.exc import HandshakeError, HTTPError
+from ws4py.exc import BrokenOffError, HandshakeError, HTTPError
 
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the date of RFC 9110
 
@@ -164,8 +164,9 @@ class Worth(unittest.TestCase):
             self.assertTrue(is_worthwhile(refusal(status)), status)
         for status in (200, 301, 400, 401, 403, 404, 407, 426, 451, 600):
             self.assertFalse(is_worthwhile(refusal(status)), status)
-        self.assertTrue(is_worthwhile(HandshakeError('it broke off')))
-        self.assertTrue(is_worthwhile(HTTPError(400, 'half a head')))
+        self.assertTrue(is_worthwhile(BrokenOffError('without a word')))
+        for error in (HandshakeError('another key'), HTTPError(400, 'no status line'), HTTPError(505, 'HTTP/3')):
+            self.assertFalse(is_worthwhile(error), error)
 
     def test_errors(self) -> None:
         for error in (ConnectionRefusedError(), ConnectionResetError(), TimeoutError(), FileNotFoundError(), OSError()):

@@ -20,6 +20,7 @@ class ExceptionsTest(unittest.TestCase):
             'TextFrameEncodingException': exc.WebSocketException,
             'InvalidBytesError': exc.WebSocketException,
             'HandshakeError': exc.WebSocketException,
+            'BrokenOffError': exc.HandshakeError,
             'HTTPError': exc.HandshakeError,
             'StreamClosed': Exception,
         }
@@ -69,6 +70,7 @@ class ExceptionsTest(unittest.TestCase):
         for error in (
             exc.ProtocolException('why'),
             exc.HandshakeError('why'),
+            exc.BrokenOffError('why'),
             exc.HTTPError(400, 'why'),
             exc.StreamClosed(1000, 'why'),
         ):

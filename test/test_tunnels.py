@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from support_proxies import Proxy, dripping, exactly
 
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.limits import DEFAULT_LIMITS
 from ws4py.opening import Deadline
 from ws4py.tunnels import check_installed, open_tunnel, open_tunnel_on
@@ -121,7 +121,7 @@ class Tunnels:
 
         for scheme in ('http', 'socks5'):
             proxy = self.serve(Proxy(reset))
-            with self.subTest(scheme), self.assertRaisesRegex(HandshakeError, 'proxy'):
+            with self.subTest(scheme), self.assertRaisesRegex(BrokenOffError, 'proxy'):
                 self.open(f'{scheme}://127.0.0.1:{proxy.port}', 'ws://example.test/')
 
     def test_a_name_that_cannot_be_asked_for(self: Any) -> None:

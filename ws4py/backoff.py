@@ -19,7 +19,7 @@ from email.utils import mktime_tz, parsedate_tz
 from typing import Callable, Optional, Union
 
 from ws4py import closecode
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.http11 import show
 
 __all__ = ['Attempt', 'Attempts', 'Backoff', 'is_worthwhile']
@@ -179,15 +179,19 @@ def is_worthwhile(end: Union[Exception, int]) -> bool:
 
     :param end: what ``connect()`` has raised, or the code with which the connection was closed. The server, or the way
         to it, may be in trouble for a while: then it is worth it. It is not when it was refused (4xx, and anything else
-        that is neither 101 nor 5xx), when the certificate is wrong, or when somebody has broken the protocol, a policy
-        or a limit (1002, 1003, 1007 to 1010); nor after 1000, or a code whose meaning is the application's own.
+        that is neither 101 nor 5xx), or answered by somebody who does not speak WebSocket or grants what was not
+        offered; when the certificate is wrong, or one of our own files for TLS; or when somebody has broken the
+        protocol, a policy or a limit (1002, 1003, 1007 to 1010); nor after 1000, or a code whose meaning is the
+        application's own.
     """
     if isinstance(end, int):
         return end in PASSING_CODES
     if isinstance(end, HandshakeError):
         status = end.response_status
-        return status is None or 500 <= status <= 599 or status in PASSING_STATUSES
-    # What ssl raises for a certificate is a ValueError besides, and this module does no I/O that it could name it for.
+        if status is None:
+            return isinstance(end, BrokenOffError)
+        return 500 <= status <= 599 or status in PASSING_STATUSES
+    # What is raised for a certificate or for a file of TLS is a ValueError besides; this module names nothing of ssl.
     return isinstance(end, OSError) and not isinstance(end, ValueError)
 
 

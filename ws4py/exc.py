@@ -12,6 +12,7 @@
         ├── TextFrameEncodingException        text that is not UTF-8             -> close code 1007
         ├── InvalidBytesError                 bytes that cannot be what they claim -> close code 1007
         └── HandshakeError                    the opening handshake failed
+            ├── BrokenOffError                … before there was an answer to judge
             └── HTTPError                     … and this HTTP status says why
 
 What the *peer* does wrong is one of these; :mod:`ws4py.streaming` turns it into a close code and nothing leaves
@@ -24,6 +25,7 @@ from __future__ import annotations
 from typing import Optional
 
 __all__ = [
+    'BrokenOffError',
     'FrameTooLargeException',
     'HTTPError',
     'HandshakeError',
@@ -84,6 +86,13 @@ class HandshakeError(WebSocketException):
 
     def __str__(self) -> str:
         return self.msg
+
+
+class BrokenOffError(HandshakeError):
+    """On a client, the connection or the time for it came to its end before the opening handshake did.
+
+    Nobody has judged it: what was asked for may be granted the next time.
+    """
 
 
 class HTTPError(HandshakeError):

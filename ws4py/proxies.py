@@ -12,7 +12,7 @@ import base64
 from collections.abc import Generator
 from typing import Optional, Union
 
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.handshake import response_reader
 from ws4py.http11 import Headers, Request, Response, show
 from ws4py.limits import DEFAULT_LIMITS, Limits
@@ -82,7 +82,7 @@ def answer_reader(limits: Limits = DEFAULT_LIMITS) -> Generator[None, bytes, Non
     while True:
         data = yield
         if not data:
-            raise HandshakeError('the proxy closed the connection')
+            raise BrokenOffError('the proxy closed the connection')
         try:
             reader.send(data)
         except StopIteration as done:

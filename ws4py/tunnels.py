@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError
 from ws4py.limits import Limits
 from ws4py.opening import Deadline
 from ws4py.proxies import answer_reader, connect_request
@@ -56,7 +56,7 @@ def open_tunnel(sock: Any, proxy: URI, target: URI, limits: Limits, deadline: De
             with _told_by_socks():
                 Proxy(**_socks(proxy, timed)).connect(target.host, target.port or 0)
     except OSError as error:
-        raise HandshakeError(f'the opening handshake broke off at the proxy: {error}') from error
+        raise BrokenOffError(f'the opening handshake broke off at the proxy: {error}') from error
 
 
 async def open_tunnel_on(loop: Any, sock: Any, proxy: URI, target: URI, limits: Limits) -> Any:
@@ -82,7 +82,7 @@ async def open_tunnel_on(loop: Any, sock: Any, proxy: URI, target: URI, limits: 
         return sock
     except OSError as error:
         sock.close()
-        raise HandshakeError(f'the opening handshake broke off at the proxy: {error}') from error
+        raise BrokenOffError(f'the opening handshake broke off at the proxy: {error}') from error
     except BaseException:
         # Not by the caller, who would close it before the loop has stopped to watch it.
         sock.close()
@@ -105,13 +105,13 @@ def _socks(proxy: URI, forward: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _told_by_socks() -> Iterator[None]:
-    """What python-socks raises is a HandshakeError; some answers of a proxy make it raise a ValueError."""
+    """What python-socks raises is a BrokenOffError; some answers of a proxy make it raise a ValueError."""
     from python_socks import ProxyError
 
     try:
         yield
     except (ProxyError, ValueError) as error:
-        raise HandshakeError(f'the opening handshake broke off at the proxy: {error}') from error
+        raise BrokenOffError(f'the opening handshake broke off at the proxy: {error}') from error
 
 
 class _Timed:

@@ -18,7 +18,7 @@ from support_sockets import ScriptedServer, read_request, response_to, say, unti
 from support_tls import needs_certificates
 
 from ws4py.client import USER_AGENT, WebSocketBaseClient
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.handshake import accept_key
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.state import State
@@ -135,6 +135,17 @@ class ConstructorTest(ClientTestCase):
         self.assertNotEqual(client.key, first_key)
         client.connect()
         self.assertEqual((client.oks, client.protocols), (1, []))
+
+    def test_what_stays_when_it_is_not_given_again(self) -> None:
+        limits = Limits(message_size=10)
+        client = self.make(
+            'ws://127.0.0.1/', limits=limits, max_redirects=3, proxy='http://10.0.0.1:3128', protocols=['a']
+        )
+        client.__init__('ws://127.0.0.1/')  # type: ignore[misc]
+        self.assertEqual((client.limits, client.max_redirects, client.proxy), (limits, 3, 'http://10.0.0.1:3128'))
+        self.assertEqual((client._dialed, client.protocols), (('10.0.0.1', 3128), []))
+        client.__init__('ws://127.0.0.1/', proxy=False)  # type: ignore[misc]
+        self.assertEqual(client._dialed, ('127.0.0.1', 80))
 
     def test_again_lets_go_of_a_connection_that_is_driven(self) -> None:
         server = self.serve(say())
@@ -485,6 +496,56 @@ class MockTest(unittest.TestCase):
         second.close.assert_called_once_with()
         self.assertIs(client.sock, third)
 
+    def test_closed_while_an_address_is_tried(self) -> None:
+        """As by another thread: whichever socket it finds, no further one is connected."""
+        self.module.getaddrinfo.return_value = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, '', (f'127.0.0.{number}', 80)) for number in (1, 2, 3)
+        ]
+        client: Any = None
+
+        def close() -> None:
+            client.close()
+
+        for when in ('connect', 'socket', 'recv'):
+            first, second, third = sockets = [MagicMock() for _ in range(3)]
+            left = list(sockets)
+
+            def make(*_: Any, when: str = when, left: list[Any] = left) -> Any:
+                if when == 'socket' and len(left) == 2:
+                    close()
+                return left.pop(0)
+
+            def closed(*_: Any) -> None:
+                close()
+                raise OSError(9, 'Bad file descriptor')
+
+            with self.subTest(when):
+                self.module.socket.side_effect = make
+                client = self.make()
+                first.connect.side_effect = closed if when == 'connect' else ConnectionRefusedError()
+                second.recv.side_effect = closed
+                with self.assertRaisesRegex(BrokenOffError, 'the client was closed'):
+                    client.connect()
+                self.assertEqual(second.connect.called, when == 'recv')
+                third.connect.assert_not_called()
+                self.assertEqual((client.sock, client.state), (None, State.CLOSED))
+                self.assertTrue(all(sock.close.called for sock in sockets if sock not in left))
+
+    def test_closed_while_a_redirect_is_followed(self) -> None:
+        client = WebSocketBaseClient('ws://127.0.0.1/', max_redirects=1)
+        first, second = self.sock, MagicMock()
+        first.recv.return_value = b'HTTP/1.1 302 Found\r\nLocation: /there\r\n\r\n'
+
+        def make(*_: Any) -> Any:
+            client.close()
+            return second
+
+        self.module.socket.side_effect = make
+        with self.assertRaisesRegex(BrokenOffError, 'the client was closed'):
+            client.connect()
+        second.connect.assert_not_called()
+        second.close.assert_called_once_with()
+
 
 class ConnectTest(ClientTestCase):
     def test_frames_of_the_handshakes_segment_are_delivered(self) -> None:
@@ -797,10 +858,35 @@ class TLSTest(ClientTestCase):
         client = self.connect_tls(context, ca_certs=support_tls.authority_file(), ciphers=name)
         self.assertEqual(client.sock.cipher()[0], name)
 
-    def test_a_missing_file_leaves_no_socket(self) -> None:
-        client = self.make(f'wss://127.0.0.1:{self.serve(say()).port}/', ssl_options={'ca_certs': '/nowhere.pem'})
-        with self.assertRaises(FileNotFoundError):
-            client.connect()
+    def test_options_that_are_of_no_use_leave_no_socket(self) -> None:
+        for options, text in (
+            ({'ca_certs': '/nowhere.pem'}, "ca_certs '/nowhere.pem' cannot be used: No such file or directory"),
+            ({'ca_certs': __file__}, f'ca_certs {__file__!r} cannot be used: .*'),
+            (
+                {'certfile': '/a.pem', 'keyfile': '/b.pem'},
+                "certfile '/a.pem', keyfile '/b.pem' cannot be used: No such .*",
+            ),
+            ({'ciphers': 'none'}, "ciphers 'none' cannot be used: .*[Nn]o cipher.*"),
+        ):
+            client = self.make(f'wss://127.0.0.1:{self.serve(say()).port}/', ssl_options=options)
+            with self.subTest(options), self.assertRaisesRegex(OSError, f'^ssl_options with {text}$') as caught:
+                client.connect()
+            self.assertIsInstance(caught.exception, ValueError)
+            self.assertIsInstance(caught.exception.__cause__, OSError)
+            self.assertIsNone(client.sock)
+
+    def test_closed_while_tls_is_put_on(self) -> None:
+        class Hasty(Client):
+            def _wrap_tls(self, sock: Any) -> Any:
+                wrapped = super()._wrap_tls(sock)
+                self.close()  # another thread finds the plain socket
+                return wrapped
+
+        client = self.make(f'wss://127.0.0.1:{self.serve(say()).port}/', cls=Hasty)
+        with patch.object(ssl.SSLSocket, 'do_handshake') as handshake:
+            with self.assertRaisesRegex(BrokenOffError, 'the client was closed'):
+                client.connect()
+            handshake.assert_not_called()
         self.assertIsNone(client.sock)
 
     def test_unix(self) -> None:

@@ -16,7 +16,7 @@ from support_sockets import ScriptedServer, read_all, read_request, response_to
 
 from ws4py.backoff import Attempt, Backoff
 from ws4py.client import asyncioclient, threadedclient
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.framing import FIN, OPCODE_CLOSE
 from ws4py.limits import Limits
 from ws4py.state import State
@@ -183,6 +183,44 @@ class Kind:
             future.result(TIMEOUT)
         self.assertEqual([attempt.worthwhile for attempt in self.told], [True, False])
         self.assertEqual(self.heard, [])
+
+    def test_one_that_drops_us_before_it_has_answered(self: Any) -> None:
+        def hang_up(sock: socket.socket) -> None:
+            read_request(sock)
+            sock.shutdown(socket.SHUT_RDWR)
+
+        def half(sock: socket.socket) -> None:
+            sock.sendall(response_to(read_request(sock))[:40])
+            sock.shutdown(socket.SHUT_RDWR)
+
+        future = self.begin(self.serve(in_turn(hang_up, half, echo)).port)
+        wait_for(lambda: ('message', 'hello') in self.heard)
+        self.stop(future)
+        self.assertEqual([type(attempt.error) for attempt in self.told[1:]], [BrokenOffError] * 2)
+
+    def test_one_that_is_no_server_of_websockets(self: Any) -> None:
+        def garbage(sock: socket.socket) -> None:
+            read_request(sock)
+            sock.sendall(b'SSH-2.0-OpenSSH_9.2\r\n\r\n')
+
+        def another(sock: socket.socket) -> None:
+            sock.sendall(response_to(read_request(sock), leave_out='Sec-WebSocket-Accept'))
+
+        for script, text in ((garbage, 'is not a status line'), (another, 'Sec-WebSocket-Accept')):
+            with self.subTest(text):
+                self.told.clear()
+                future = self.begin(self.serve(in_turn(script)).port)
+                with self.assertRaisesRegex(HandshakeError, text):
+                    future.result(TIMEOUT)
+                self.assertEqual([attempt.worthwhile for attempt in self.told], [True, False])
+
+    def test_a_file_of_our_own_that_is_missing(self: Any) -> None:
+        with socket.create_server(('127.0.0.1', 0)) as listening:
+            port = listening.getsockname()[1]
+            future = self.begin(port, scheme='wss', ssl_options={'ca_certs': '/nowhere.pem'})
+            with self.assertRaisesRegex(OSError, "ca_certs '/nowhere.pem' cannot be used: No such file"):
+                future.result(TIMEOUT)
+        self.assertEqual([attempt.worthwhile for attempt in self.told], [True, False])
 
     @needs_certificates
     def test_one_with_a_certificate_that_is_wrong(self: Any) -> None:

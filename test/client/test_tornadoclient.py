@@ -35,7 +35,7 @@ try:
 except ImportError:  # a test extra
     websockets_server = None
 
-from ws4py.client import tornadoclient
+from ws4py.client import UnusableOptionsError, tornadoclient
 from ws4py.client.tornadoclient import TornadoWebSocketClient
 from ws4py.exc import HandshakeError
 from ws4py.framing import OPCODE_TEXT
@@ -629,7 +629,7 @@ class TLS(ClientCase):
                 trusted,
                 OSError,
             ),
-            ('no file', self.url(), {'ca_certs': '/there/is/none'}, FileNotFoundError),
+            ('no file', self.url(), {'ca_certs': '/there/is/none'}, UnusableOptionsError),
         ):
             with self.subTest(name):
                 client = self.make(url, ssl_options=options)

@@ -29,7 +29,7 @@ from urllib.parse import urljoin
 from ws4py import WS_VERSION, __version__
 from ws4py.addresses import interleave
 from ws4py.cookies import Cookies, CookieSource
-from ws4py.exc import HandshakeError
+from ws4py.exc import BrokenOffError, HandshakeError
 from ws4py.extensions import Codec, Configured, offer
 from ws4py.handshake import check_response, generate_key, response_reader
 from ws4py.http11 import Headers, Request, Response, build_token_list, show
@@ -46,6 +46,8 @@ __all__ = ['WebSocketBaseClient']
 SSL_OPTIONS = frozenset(
     ('cert_reqs', 'ca_certs', 'certfile', 'keyfile', 'ciphers', 'server_hostname', 'ssl_context'),
 )
+FILES = ('ca_certs', 'certfile', 'keyfile', 'ciphers')  # of these, what may be of no use only when it is used
+CLOSED = 'the client was closed'
 USER_AGENT = f'ws4py/{__version__} Python/{sys.version_info[0]}.{sys.version_info[1]}'
 WEBSOCKET_SCHEMES = {'http': 'ws', 'https': 'wss'}
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -66,7 +68,8 @@ class WebSocketBaseClient(WebSocket):
         ``ssl_context``, an ``ssl.SSLContext`` in place of all but the last.
     :param headers: more headers for the request, (name, value) pairs; one named like a computed header replaces it.
     :param exclude_headers: names of computed headers that are not sent.
-    :param limits: bounds of this connection, else those of the class.
+    :param limits: bounds of this connection, else those of the class. Where ``__init__`` is called again without
+        *limits*, *max_redirects* or *proxy*, what it was given before stays; all other arguments are those of the call.
     :param max_redirects: so many redirects of the server are followed, one after the other; none by default. Afterwards
         ``url`` says where they have led to. Nobody is led from wss to ws, to another scheme, or away from a Unix
         socket; and headers with credentials (Authorization, Cookie) and those of the URL go to no other origin.
@@ -238,10 +241,12 @@ class WebSocketBaseClient(WebSocket):
         Each address of the host is tried. On failure the socket is closed and ``sock`` is None: ``__init__`` makes
         the object fit for another try.
 
-        :raises HandshakeError: the server's answer is not what RFC 6455 section 4.1 asks for, or did not come in time;
-            or the proxy has opened no tunnel.
+        :raises HandshakeError: the server's answer is not what RFC 6455 section 4.1 asks for, or the proxy has opened
+            no tunnel. :exc:`~ws4py.exc.BrokenOffError` is the one for an answer that did not come, or not in time, and
+            for a ``close()`` meanwhile.
         :raises OSError: no connection to the server (``ConnectionRefusedError``, a timeout, …), or TLS could not be
-            established (``ssl.SSLError``, with ``ssl.SSLCertVerificationError`` below it).
+            established (``ssl.SSLError``, with ``ssl.SSLCertVerificationError`` below it). Where a file or the ciphers
+            of *ssl_options* are of no use, it is a ValueError as well, and its text names them.
         :raises ValueError: something that would be sent holds CR, LF or NUL; nothing was sent.
         :raises RuntimeError: it was called before; what there is of a connection stays as it is.
         """
@@ -259,8 +264,10 @@ class WebSocketBaseClient(WebSocket):
                     request = self._follow(redirected)
                     self.sock = self._first_socket()
             self.sock.settimeout(timeout)
-        except BaseException:
+        except BaseException as error:
             self._give_up()
+            if self.closed_by_us and isinstance(error, Exception):  # whatever became of a socket that was taken away
+                raise broken_off(CLOSED) from error
             raise
         self.handshake_ok()
 
@@ -308,9 +315,9 @@ class WebSocketBaseClient(WebSocket):
 
     def _connect_socket(self) -> None:
         """Try the constructor's socket with the host's name, then each further address with a new one."""
+        sock = self.sock
         try:
-            self.sock.settimeout(self.limits.connect_timeout)
-            self.sock.connect(self.unix_socket_path or self._dialed)
+            self._connect_to(self.unix_socket_path or self._dialed, sock)
             return
         except OSError as error:
             if self.unix_socket_path is not None:
@@ -318,15 +325,28 @@ class WebSocketBaseClient(WebSocket):
             failure = error
         # A name that had no address in the constructor may have one by now.
         for family, kind, protocol, _, address in self._addresses[1:] if self._addresses else self._resolve():
-            self.sock.close()
+            sock.close()
             try:
-                self.sock = self._tcp_socket(family, kind, protocol)
-                self.sock.settimeout(self.limits.connect_timeout)
-                self.sock.connect(address)
+                sock = self._tcp_socket(family, kind, protocol)
+                self._connect_to(address, sock)
                 return
             except OSError as error:
                 failure = error
         raise failure
+
+    def _connect_to(self, address: Any, sock: Any) -> None:
+        self._use(sock)
+        sock.settimeout(self.limits.connect_timeout)
+        sock.connect(address)
+
+    def _use(self, sock: Any) -> None:
+        """From now on *sock* is ours.
+
+        :raises BrokenOffError: close() was called, in another thread, and may have closed only what was there before.
+        """
+        self.sock = sock
+        if self.closed_by_us:
+            raise broken_off(CLOSED)
 
     def _shake_hands(self, request: bytes) -> None:
         """The tunnel of a proxy, TLS, the request and its answer, all before one deadline."""
@@ -335,7 +355,7 @@ class WebSocketBaseClient(WebSocket):
             open_tunnel(self.sock, self._via, self._destination, self.limits, deadline)
         if self._uri.secure:
             # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
-            self.sock = self._wrap_tls(self.sock)
+            self._use(self._wrap_tls(self.sock))
             deadline.apply(self.sock)
             self.sock.do_handshake()
         try:
@@ -487,16 +507,11 @@ class WebSocketBaseClient(WebSocket):
         if options.get('ssl_context') is not None:
             context: ssl.SSLContext = options['ssl_context']
             return context
-        context = ssl.create_default_context(cafile=options.get('ca_certs'))
-        if options.get('cert_reqs') is not None:
-            # A name cannot be checked without a certificate, and ssl insists on this order.
-            context.check_hostname = options['cert_reqs'] != ssl.CERT_NONE
-            context.verify_mode = options['cert_reqs']
-        if options.get('certfile') is not None:
-            context.load_cert_chain(options['certfile'], options.get('keyfile'))
-        if options.get('ciphers') is not None:
-            context.set_ciphers(options['ciphers'])
-        return context
+        try:
+            return _make_context(options)
+        except OSError as error:
+            given = ', '.join(f'{key} {options[key]!r}' for key in FILES if options.get(key) is not None)
+            raise UnusableOptionsError(f'ssl_options with {given} cannot be used: {error.args[-1]}') from error
 
 
 class Redirected(Exception):
@@ -508,9 +523,13 @@ class Redirected(Exception):
         self.uri = uri
 
 
-def broken_off(cause: object) -> HandshakeError:
+class UnusableOptionsError(OSError, ValueError):
+    """A file of *ssl_options* is not there or not what it should be, or no cipher is known."""
+
+
+def broken_off(cause: object) -> BrokenOffError:
     """The connection, or the time for it, came to its end before the opening handshake did."""
-    return HandshakeError(f'the opening handshake broke off: {cause}')
+    return BrokenOffError(f'the opening handshake broke off: {cause}')
 
 
 def _merge_ssl_options(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -520,6 +539,19 @@ def _merge_ssl_options(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> d
     options = {**defaults, **own}
     _check_ssl_options(options)
     return options
+
+
+def _make_context(options: Mapping[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.get('ca_certs'))
+    if options.get('cert_reqs') is not None:
+        # A name cannot be checked without a certificate, and ssl insists on this order.
+        context.check_hostname = options['cert_reqs'] != ssl.CERT_NONE
+        context.verify_mode = options['cert_reqs']
+    if options.get('certfile') is not None:
+        context.load_cert_chain(options['certfile'], options.get('keyfile'))
+    if options.get('ciphers') is not None:
+        context.set_ciphers(options['ciphers'])
+    return context
 
 
 def _check_ssl_options(options: Mapping[str, Any]) -> None:

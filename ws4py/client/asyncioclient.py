@@ -24,7 +24,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, overload
 
 from ws4py import async_websocket, closecode
 from ws4py.async_websocket import Moment
-from ws4py.client import Redirected, WebSocketBaseClient, broken_off
+from ws4py.client import CLOSED, Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.messaging import Payload
 from ws4py.reconnecting import Awaited
@@ -105,7 +105,7 @@ class WebSocketClient(WebSocketBaseClient, async_websocket.WebSocket):
     ) -> Awaitable[None]:
         """Begin the closing handshake, see the base class; or give up connecting."""
         if self.state is State.CONNECTING and self._opening is not None:
-            self._opening.fail(broken_off('the client was closed'))
+            self._opening.fail(broken_off(CLOSED))
         return super().close(code, reason)
 
     async def wait_closed(self) -> None:

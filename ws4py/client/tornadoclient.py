@@ -26,7 +26,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from ws4py import closecode
 from ws4py.async_websocket import Moment
 from ws4py.asyncdriving import AsyncioDriver
-from ws4py.client import Redirected, WebSocketBaseClient, broken_off
+from ws4py.client import CLOSED, Redirected, WebSocketBaseClient, broken_off
 from ws4py.dialing import dial
 from ws4py.exc import HandshakeError
 from ws4py.extensions import Configured
@@ -157,7 +157,7 @@ class TornadoWebSocketClient(WebSocketBaseClient):
 
     def _fail_to_connect(self, attempt: _Attempt, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
-            error = broken_off('the client was closed')
+            error = broken_off(CLOSED)
         told = attempt.awaited or attempt.done()
         if not attempt.done():
             attempt.set_exception(error)
