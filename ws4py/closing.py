@@ -106,8 +106,10 @@ class Closer(Receiver):
         :param reason: text or UTF-8 bytes; what is over 123 bytes is cut.
         :raises TypeError, ValueError: a code or a reason of another type; nothing has been sent.
         """
-        if self.state is State.CONNECTING:
-            self.closed_by_us = True
+        with self._tls_lock:  # a client does not become open between the two lines
+            connecting = self.state is State.CONNECTING
+            self.closed_by_us = self.closed_by_us or connecting
+        if connecting:
             self.close_connection()
             return
         stream = self.stream
@@ -293,7 +295,8 @@ class Closer(Receiver):
     def close_connection(self) -> None:
         """Shut the socket down and close it. Errors are of no interest any more."""
         self._shut_down(socket.SHUT_RDWR)
-        sock, self.sock = self.sock, None
+        with self._tls_lock:  # a client that connects may be about to put another one in its place
+            sock, self.sock = self.sock, None
         if sock is not None:
             try:
                 sock.close()

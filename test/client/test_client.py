@@ -546,6 +546,34 @@ class MockTest(unittest.TestCase):
         second.connect.assert_not_called()
         second.close.assert_called_once_with()
 
+    def test_closed_when_the_handshake_is_just_done(self) -> None:
+        """A moment before, there is no connection; a moment later, it is closed as it should be."""
+        for late in (False, True):
+
+            class Unlucky(WebSocketBaseClient):
+                late_close = late
+
+                def use_extensions(self, *args: Any) -> None:
+                    super().use_extensions(*args)
+                    if not self.late_close:
+                        self.closed_by_us = True  # the other thread has come no further
+
+                def handshake_ok(self) -> None:
+                    self.close(1001)
+
+            client = Unlucky('ws://127.0.0.1/')
+            client.key = KEY
+            self.sock.recv.return_value = b'HTTP/1.1 101 Switching Protocols\r\n' + UPGRADE + b'\r\n\r\n'
+            with self.subTest(late=late):
+                if late:
+                    client.connect()
+                    self.assertEqual((client.sock, client.state), (self.sock, State.CLOSE_SENT))
+                    self.assertEqual(self.sock.sendall.call_args[0][0][:2], b'\x88\x82')
+                else:
+                    with self.assertRaisesRegex(BrokenOffError, 'the client was closed'):
+                        client.connect()
+                    self.assertEqual((client.sock, client.state), (None, State.CLOSED))
+
 
 class ConnectTest(ClientTestCase):
     def test_frames_of_the_handshakes_segment_are_delivered(self) -> None:
@@ -877,17 +905,20 @@ class TLSTest(ClientTestCase):
 
     def test_closed_while_tls_is_put_on(self) -> None:
         class Hasty(Client):
+            found: list[bool] = []
+
             def _wrap_tls(self, sock: Any) -> Any:
-                wrapped = super()._wrap_tls(sock)
-                self.close()  # another thread finds the plain socket
-                return wrapped
+                # The lock of close_connection(): for a moment both sockets have the same descriptor.
+                self.found.append(self._tls_lock.locked())
+                self.closed_by_us = True  # another thread has come no further
+                return super()._wrap_tls(sock)
 
         client = self.make(f'wss://127.0.0.1:{self.serve(say()).port}/', cls=Hasty)
         with patch.object(ssl.SSLSocket, 'do_handshake') as handshake:
             with self.assertRaisesRegex(BrokenOffError, 'the client was closed'):
                 client.connect()
             handshake.assert_not_called()
-        self.assertIsNone(client.sock)
+        self.assertEqual((client.sock, client.found), (None, [True]))
 
     def test_unix(self) -> None:
         with tempfile.TemporaryDirectory() as directory:

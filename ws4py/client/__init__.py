@@ -335,16 +335,16 @@ class WebSocketBaseClient(WebSocket):
         raise failure
 
     def _connect_to(self, address: Any, sock: Any) -> None:
-        self._use(sock)
+        with self._tls_lock:  # what another thread may be about to close is the one or the other
+            self.sock = sock
+        self._check_wanted()
         sock.settimeout(self.limits.connect_timeout)
         sock.connect(address)
 
-    def _use(self, sock: Any) -> None:
-        """From now on *sock* is ours.
-
+    def _check_wanted(self) -> None:
+        """
         :raises BrokenOffError: close() was called, in another thread, and may have closed only what was there before.
         """
-        self.sock = sock
         if self.closed_by_us:
             raise broken_off(CLOSED)
 
@@ -354,8 +354,11 @@ class WebSocketBaseClient(WebSocket):
         if self._via is not None:
             open_tunnel(self.sock, self._via, self._destination, self.limits, deadline)
         if self._uri.secure:
-            # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed.
-            self._use(self._wrap_tls(self.sock))
+            # The TLS handshake comes after the assignment: when it fails, self.sock is what has to be closed. For a
+            # moment both sockets have the same descriptor: nobody may close the first one then.
+            with self._tls_lock:
+                self.sock = self._wrap_tls(self.sock)
+            self._check_wanted()
             deadline.apply(self.sock)
             self.sock.do_handshake()
         try:
@@ -406,7 +409,9 @@ class WebSocketBaseClient(WebSocket):
         self.protocols, self.extensions = self.process_handshake_header(headers)
         self.use_extensions(self._agreed)
         self.buf = rest
-        self.state = after(self.state, Event.OPENED)
+        with self._tls_lock:  # as in close()
+            self._check_wanted()
+            self.state = after(self.state, Event.OPENED)
         return True
 
     def _look_for_redirect(self, head: bytes) -> None:
