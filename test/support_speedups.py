@@ -26,7 +26,7 @@ class InPython(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        for name, modules in BOUND.items():
+        for name, modules in {**BOUND, 'mask_bytes': (masking, framing)}.items():
             python: Any = getattr(modules[0], f'{name}_python')
             for module in modules:
                 patch = mock.patch.object(module, name, python)

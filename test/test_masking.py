@@ -16,7 +16,7 @@ from support_streams import xor
 from ws4py import masking, speedups
 
 KEYS = (b'\x37\xfa\x21\x3d', b'\0\0\0\0', b'\xff\xff\xff\xff', b'\0\0\0\x01', b'\x80\0\0\0')
-SIZES = (*range(18), 125, 126, *range(4090, 4104), *range(8188, 8198), 12_288, 65_535, 65_536, 65_537)
+SIZES = (*range(18), *range(30, 35), 125, 126, *range(398, 406), *range(4090, 4104), 12_288, 65_535, 65_536, 65_537)
 PROPERTY = settings(deadline=None, database=None)
 
 
@@ -78,6 +78,36 @@ class MaskPythonTest(unittest.TestCase):
         for data in wrong:
             with self.assertRaises(TypeError):
                 self.mask(data, KEYS[0])
+
+
+class MaskByTablesTest(MaskPythonTest):
+    """Both ways for much data, on every Python and for any amount."""
+
+    in_place = staticmethod(masking._mask_by_tables)
+
+    def setUp(self) -> None:
+        for name, value in (('_mask_much', self.in_place), ('_MUCH', 0)):
+            patcher = mock.patch.object(masking, name, value)
+            patcher.start()
+            self.addCleanup(patcher.stop)
+
+    def test_what_is_in_front_stays(self) -> None:
+        for begin in range(6):
+            target = bytearray(begin) + b'Hello'
+            self.in_place(target, begin, b'\x37\xfa\x21\x3d')
+            self.assertEqual(target, bytes(begin) + b'\x7f\x9f\x4d\x51\x58')
+
+
+class MaskByLoopTest(MaskByTablesTest):
+    in_place = staticmethod(masking._mask_by_loop)
+
+
+class MaskBytesTest(unittest.TestCase):
+    def test_it_is_the_same(self) -> None:
+        for size in SIZES:
+            data = random.Random(size).randbytes(size)
+            for mask in (masking.mask_bytes, masking.mask_bytes_python):
+                self.assertEqual(mask(data, KEYS[0]), masking.mask(data, KEYS[0]))
 
 
 WSACCEL = masking._wsaccel_mask()

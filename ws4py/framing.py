@@ -30,7 +30,7 @@ from typing import Callable, Optional, Union
 
 from ws4py import speedups
 from ws4py.exc import FrameTooLargeException, ProtocolException
-from ws4py.masking import Buffer, extend_masked, mask, rotate
+from ws4py.masking import Buffer, extend_masked, mask, mask_bytes, rotate
 
 __all__ = [
     'OPCODE_BINARY',
@@ -138,7 +138,7 @@ def next_frame_python(data: bytes, position: int, masked: bool, reserved: int = 
         return (first, data[begin:end], end) if end <= size else None
     key_at, begin = begin, begin + 4
     end = begin + length
-    return (first, mask(data[begin:end], data[key_at:begin]), end) if end <= size else None
+    return (first, mask_bytes(data[begin:end], data[key_at:begin]), end) if end <= size else None
 
 
 next_frame: Callable[..., Optional[tuple[int, bytes, int]]] = (

@@ -53,8 +53,10 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "raise ValueError(f'opcode {self.opcode} is reserved')": _PARSED,
         'framing: Frame.build: if self.payload_length >= MAX_LENGTH: -> raise FrameTooLargeException('
         "f'a payload of {self.payload_length} bytes does not fit into a frame')": _PARSED,
-        'masking: mask_python: if len(key) != 4: -> '
+        'masking: _checked: if len(key) != 4: -> '
         "raise ValueError(f'a masking key has 4 bytes, not {len(key)}')": _TYPES,
+        'streaming: Stream._cut_frame: if not self._decoding and self._partial is not None: -> '
+        'while wanted is not None:': _PLAIN,
         'streaming: Stream._begin: if self._codecs: -> active = '
         '[codec for codec in self._codecs if first & codec.reserved or not codec.reserved]': _PLAIN,
         'streaming: Stream._add: if self._decoding: -> self._decode(payload, final=False)': _PLAIN,
