@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from ws4py.exc import HandshakeError, InvalidBytesError
-from ws4py.extensions import Encoder, SharedMessage, accept, agree, check, offer
+from ws4py.extensions import Encoder, SharedMessage, accept, agree, check, offer, whole_frame
 from ws4py.framing import RSV1, RSV2
 from ws4py.http11 import Parameters
 from ws4py.limits import Limits
@@ -137,7 +137,7 @@ class NegotiationTest(unittest.TestCase):
 
 
 class MessagesTest(unittest.TestCase):
-    """What goes out through an Encoder comes in through a Stream."""
+    """What goes out through whole_frame() or an Encoder comes in through a Stream."""
 
     def stream(self, *codecs: Any, **limits: Any) -> Stream:
         stream = Stream(expect_masking=False, limits=Limits(**limits))
@@ -147,7 +147,7 @@ class MessagesTest(unittest.TestCase):
     def test_order(self) -> None:
         """RFC 6455 section 9.1: "foo, bar" is bar(foo(data)), and the way back is the other way round."""
         codecs = AddCodec(1, 0), AddCodec(2, RSV2)
-        frame = Encoder(codecs, 1, None, mask=False).frame(BinaryMessage(b'a'))
+        frame = whole_frame(codecs, 0x82, b'a', None, mask=False)
         self.assertEqual(frame, b'\xa2\x03d#!')
         for data in ([frame], [bytes((byte,)) for byte in frame]):
             stream = self.stream(*codecs)
@@ -158,17 +158,17 @@ class MessagesTest(unittest.TestCase):
 
     def test_one_that_does_not_apply(self) -> None:
         codecs = AddCodec(1, 0), AddCodec(2, RSV2)
-        frame = Encoder(codecs, 1, False, mask=False).frame(TextMessage('a'))
+        frame = whole_frame(codecs, 0x81, b'a', False, mask=False)
         self.assertEqual(frame, b'\x81\x02b!')
         stream = self.stream(*codecs)
         stream.parser.send(frame)
         self.assertEqual(stream.message and stream.message.data, b'a')
-        self.assertEqual(Encoder(codecs[1:], 1, False, mask=False).frame(TextMessage('a')), b'\x81\x01a')
+        self.assertEqual(whole_frame(codecs[1:], 0x81, b'a', False, mask=False), b'\x81\x01a')
 
     def test_fragments(self) -> None:
-        plain = Encoder((), None, None, mask=False)
+        plain = Encoder((), None, mask=False)
         self.assertEqual([plain.frame(TextMessage('a'), False), plain.frame(TextMessage('b'))], [b'\1\1a', b'\x80\1b'])
-        marked = Encoder((AddCodec(1, RSV1),), None, None, mask=False)
+        marked = Encoder((AddCodec(1, RSV1),), None, mask=False)
         frames = [
             marked.frame(TextMessage(text), last)
             for text, last in (('', False), ('a', False), ('', False), ('b', True))
@@ -176,7 +176,7 @@ class MessagesTest(unittest.TestCase):
         self.assertEqual(frames, [b'', b'\x41\1b', b'', b'\x80\2c!'])
 
     def test_masked(self) -> None:
-        frame = Encoder((AddCodec(1, RSV1),), 1, None, mask=True).frame(TextMessage('a'))
+        frame = whole_frame((AddCodec(1, RSV1),), 0x81, b'a', None, mask=True)
         self.assertEqual((frame[:2], mask(frame[6:], frame[2:6])), (b'\xc1\x82', b'b!'))
 
     def test_errors_of_a_codec(self) -> None:
@@ -189,7 +189,7 @@ class MessagesTest(unittest.TestCase):
         for size, code in ((100_000, None), (100_001, 1009)):
             sender = Deflate(PerMessageDeflate(), 12, False, 12, False)
             stream = self.stream(Deflate(PerMessageDeflate(), 12, False, 12, False), message_size=100_000)
-            stream.parser.send(Encoder((sender,), size, None, mask=False).frame(BinaryMessage(bytes(size))))
+            stream.parser.send(whole_frame((sender,), 0x82, bytes(size), None, mask=False))
             self.assertEqual([error.code for error in stream.errors], [code] if code else [])
             self.assertEqual(stream.has_message, code is None)
 

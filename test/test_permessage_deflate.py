@@ -6,14 +6,14 @@ import os
 import random
 import unittest
 import zlib
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from support_cost import is_linear, peak_memory
 
 from ws4py.exc import HandshakeError, InvalidBytesError, LimitExceededException
 from ws4py.framing import RSV1
 from ws4py.http11 import Parameters
-from ws4py.permessage_deflate import FINAL_BLOCKS, PIECE, Deflate, PerMessageDeflate
+from ws4py.permessage_deflate import FINAL_BLOCKS, INPUT, PIECE, TAIL, Deflate, PerMessageDeflate
 
 KIB, MIB = 1024, 1024 * 1024
 S_ALONE, C_ALONE = 'server_no_context_takeover', 'client_no_context_takeover'
@@ -308,6 +308,31 @@ class HostileTest(unittest.TestCase):
                     times = 1 + (more not in (b'', b'\0'))
                     self.assertEqual(decoded(one, final + more), data * times)
                     self.assertEqual(decoded(one, raw(b'next')[:-4]), b'next')  # and the connection goes on
+
+    def test_in_one_call_or_in_two(self) -> None:
+        """The last part of a message may be told to be the last when it is given, or afterwards."""
+
+        def outcome(decode: Callable[..., bytes], *args: Any) -> Optional[bytes]:
+            try:
+                return decode(*args)
+            except InvalidBytesError:
+                return None
+
+        def in_one_call(codec: Deflate, message: bytes) -> bytes:
+            return b''.join(codec.decode(message, True))
+
+        final, noise = raw(b'text', finish=True), os.urandom(40 * KIB)
+        endings = [b'', b'\0', b'\3', b'\3\0', TAIL, b'\0' + TAIL, b'\0' + TAIL[:3], final, final + b'\0', final + TAIL]
+        starts = [b'', raw(b'text')[:-4], raw(b'text'), final, final + raw(b'more')[:-4]]
+        starts += [raw(noise[:size])[:-4] for size in (*range(INPUT - 12, INPUT + 3), 2 * INPUT - 11, 40 * KIB)]
+        for data in (start + ending for start in starts for ending in endings):
+            one, two = codec(), codec()
+            for message in (data, raw(b'next')[:-4]):
+                at_once = outcome(in_one_call, one, message)
+                self.assertEqual(at_once, outcome(decoded, two, message))
+                if at_once is None:
+                    break  # the connection has failed
+                self.assertEqual((one._finals, one._empty), (two._finals, two._empty))
 
     def test_too_many_final_blocks(self) -> None:
         one = codec()

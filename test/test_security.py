@@ -17,7 +17,7 @@ from unittest import mock
 from support_streams import xor
 
 from ws4py.client import WebSocketBaseClient
-from ws4py.extensions import Encoder, SharedMessage
+from ws4py.extensions import Encoder, SharedMessage, whole_frame
 from ws4py.handshake import generate_key
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PingControlMessage, PongControlMessage, TextMessage
 from ws4py.permessage_deflate import Deflate, PerMessageDeflate
@@ -56,8 +56,8 @@ def frames() -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield 'pong message', lambda: PongControlMessage(PAYLOAD).single(mask=True)
     yield 'close', lambda: CloseControlMessage(1000, PAYLOAD[2:]).single(mask=True)
     codec = Deflate(PerMessageDeflate(), 15, False, 15, False)
-    yield 'compressed', lambda: Encoder((codec,), len(PAYLOAD), True, True).frame(BinaryMessage(PAYLOAD))
-    yield 'not compressed', lambda: Encoder((codec,), len(PAYLOAD), False, True).frame(BinaryMessage(PAYLOAD))
+    yield 'compressed', lambda: whole_frame((codec,), 0x82, PAYLOAD, True, True)
+    yield 'not compressed', lambda: Encoder((codec,), False, True).frame(BinaryMessage(PAYLOAD))
     shared = SharedMessage(BinaryMessage(PAYLOAD))
     yield 'broadcast', lambda: shared.frame((), True)
 

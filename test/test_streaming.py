@@ -9,7 +9,7 @@ import types
 import unittest
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -626,6 +626,24 @@ class CompressedTest(unittest.TestCase):
         ]
         for chunks in every_cut(data):
             self.assertEqual(self.events(chunks), expected)
+
+    def test_behind_another_extension(self) -> None:
+        class Swapping(Deflate):
+            reserved = 0
+
+            def decode(self, data: bytes, final: bool) -> Iterator[bytes]:
+                yield data.swapcase()
+                yield b'!' if final else b''
+
+        data = wire([Part(0xC1, deflated(b'HELLO')), Part(0x81, b'hello'), Part(0x41, b'\0'), Part(0x80)], True)
+        for chunks in every_cut(data):
+            stream = Stream()
+            terms = PerMessageDeflate(), 12, False, 15, False
+            stream.codecs = Swapping(*terms), Deflate(*terms)
+            driver = Driver(stream)
+            for chunk in chunks:
+                driver.feed(chunk)
+            self.assertEqual(driver.events, [('text', b'hello!'), ('text', b'HELLO!'), ('text', b'!')])
 
     def test_reserved_bits_where_they_have_no_meaning(self) -> None:
         for parts in (

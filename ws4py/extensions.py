@@ -12,8 +12,8 @@ sent goes through all of them, what comes goes back through them. A codec may ma
 transformed by reserved bits, in their first frame; control frames are left alone. That is the framework of RFC 7692
 sections 4 to 6, for extensions of any purpose.
 
-Pure. The negotiation is called by :mod:`ws4py.handshake` and the clients; :class:`Encoder` and :class:`SharedMessage`
-by senders, which hold the connection's lock; decoding is done by :mod:`ws4py.streaming`.
+Pure. The negotiation is called by :mod:`ws4py.handshake` and the clients; :func:`whole_frame`, :class:`Encoder` and
+:class:`SharedMessage` by senders, which hold the connection's lock; decoding is done by :mod:`ws4py.streaming`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ws4py.http11 import NamedExtension, Parameters, build_extensions, parse_ext
 from ws4py.messaging import Message, build_data_frame
 from ws4py.permessage_deflate import PerMessageDeflate
 
-__all__ = ['Codec', 'Encoder', 'Extension', 'SharedMessage', 'accept', 'agree', 'check', 'offer']
+__all__ = ['Codec', 'Encoder', 'Extension', 'SharedMessage', 'accept', 'agree', 'check', 'offer', 'whole_frame']
 
 
 class Codec(Protocol):
@@ -204,19 +204,33 @@ def reserved_bits(codecs: Iterable[Codec]) -> int:
     return bits
 
 
+def whole_frame(codecs: Iterable[Codec], first: int, data: bytes, compress: Optional[bool], mask: bool) -> bytes:
+    """The one frame of a message that is sent, after *codecs* have transformed it.
+
+    :param first: its first byte, as it would be without them.
+    :param compress: as in :meth:`Codec.applies`.
+    :param mask: whether it is masked.
+    """
+    size = len(data)
+    for codec in codecs:
+        if codec.applies(size, compress):
+            first |= codec.reserved
+            data = codec.encode(data, True)
+    return build_data_frame(first, data, mask)
+
+
 class Encoder:
-    """Makes the frames of one message that is sent.
+    """Makes the frames of one message that is sent in fragments.
 
     :param codecs: those of the connection.
-    :param size: bytes of the message, None while it is not known.
     :param compress: as in :meth:`Codec.applies`.
     :param mask: whether frames are masked.
     """
 
     __slots__ = ('_begun', '_codecs', '_mask')
 
-    def __init__(self, codecs: Sequence[Codec], size: Optional[int], compress: Optional[bool], mask: bool) -> None:
-        self._codecs = [codec for codec in codecs if codec.applies(size, compress)]
+    def __init__(self, codecs: Iterable[Codec], compress: Optional[bool], mask: bool) -> None:
+        self._codecs = [codec for codec in codecs if codec.applies(None, compress)]
         self._mask = mask
         self._begun = False
 

@@ -115,8 +115,12 @@ class Message:
 
         :raises TypeError: as in the constructor.
         """
-        buffer = self.buffer
-        buffer += encode(data, self.encoding)
+        more = encode(data, self.encoding)
+        if self._data == b'' and type(self._data) is bytes:
+            self._data = more  # which may be all there will be
+        else:
+            buffer = self.buffer
+            buffer += more
 
     def single(self, mask: bool = False) -> bytes:
         """The message as one frame, masked with a random key when *mask* is true.

@@ -280,21 +280,25 @@ class Deflate:
         :raises InvalidBytesError: it cannot be inflated.
         :raises LimitExceededException: it was made to cost time.
         """
-        self._empty = self._empty and not data
-        view = memoryview(data)
-        for begin in range(0, len(data), INPUT):
-            yield from self._inflate(view[begin : begin + INPUT])
-        if final:
+        if data:
+            self._empty = False
+            view = memoryview(data)
+            for begin in range(0, len(data), INPUT):
+                last = final and begin + INPUT >= len(data)
+                part = view[begin : begin + INPUT]
+                yield from self._inflate(bytes(part) + TAIL if last else part, last)
+        elif final and self._inflater is not None and not self._empty:
             # Without a context it ended with a final block. Without a byte it is what a compressor leaves of an empty
             # message whose flush gave nothing: its tail alone is no block, and would spoil those that follow.
-            if self._inflater is not None and not self._empty:
-                yield from self._inflate(TAIL)
+            yield from self._inflate(TAIL)
+        if final:
             if self._peer_alone:
                 self._inflater = None
             self._finals = 0
             self._empty = True
 
-    def _inflate(self, data: Union[bytes, memoryview]) -> Iterator[bytes]:
+    def _inflate(self, data: Union[bytes, memoryview], with_tail: bool = False) -> Iterator[bytes]:
+        """Inflate *data*, of which we may have added the last bytes: nothing but those is no new block."""
         while True:
             inflater = self._inflater
             if inflater is None:
@@ -310,6 +314,8 @@ class Deflate:
                 self._finals += 1
                 if self._finals > FINAL_BLOCKS:
                     raise LimitExceededException(f'more than {FINAL_BLOCKS} final blocks in a compressed message')
+                if with_tail and data == TAIL:
+                    data = b''
             if piece:
                 yield piece
             if not data and (len(piece) < PIECE or self._inflater is None):

@@ -24,8 +24,8 @@ from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from ws4py import closecode
-from ws4py.extensions import Codec, Encoder, SharedMessage
-from ws4py.framing import build_frame
+from ws4py.extensions import Codec, Encoder, SharedMessage, whole_frame
+from ws4py.framing import FIN, build_frame
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message
 from ws4py.outbox import Outbox
@@ -158,19 +158,23 @@ class Sender:
 
     # Data messages
 
-    def _send_at_once(self, first: int, data: bytes, mask: bool) -> bool:
+    def _send_at_once(self, first: int, data: bytes, mask: bool, compress: Optional[bool] = None) -> bool:
         """Send a whole message where nothing is in its way, which is how nearly every one is sent.
 
         :param first: the first byte of its frame.
-        :returns: False where it has to be transformed, or to wait, or may not be sent; nothing was done then.
+        :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
+        :returns: False where it has to wait, or may not be sent; nothing was done then.
         """
         outbox = self._outbox
         with self._lock:
-            if self.state is not OPEN or self._dropped or self._codecs or self._owner is not None:
+            if self.state is not OPEN or self._dropped or self._owner is not None:
                 return False
             if outbox is not None and outbox.size and outbox.size > self.limits.write_high_water:
                 return False
-            self._write(build_frame(first, data, os.urandom(4) if mask else None))
+            if self._codecs:
+                self._write(whole_frame(self._codecs, first, data, compress, mask))
+            else:
+                self._write(build_frame(first, data, os.urandom(4) if mask else None))
         if outbox is not None and outbox.blocked:
             self._settle()
         return True
@@ -181,12 +185,11 @@ class Sender:
         :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
         """
         self._check_open()
-        size = 0 if self._outbox is None and not self._codecs else len(message.data)
+        size = 0 if self._outbox is None else len(message.data)
+        build = functools.partial(message.single, mask=mask)
         if self._codecs:
-            encoder = Encoder(self._codecs, size, compress, mask)
-            self._send_data(size, functools.partial(encoder.frame, message))
-        else:
-            self._send_data(size, functools.partial(message.single, mask=mask))
+            build = functools.partial(whole_frame, self._codecs, FIN | message.opcode, message.data, compress, mask)
+        self._send_data(size, build)
 
     def _send_data(self, size: int, build: Callable[[], bytes], wait: bool = True) -> None:
         """Send a whole data message.
@@ -218,7 +221,7 @@ class Sender:
         :param build: makes a message of a chunk.
         :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
         """
-        encoder = Encoder(self._codecs, None, compress, mask)
+        encoder = Encoder(self._codecs, compress, mask)
         with self._lock:
             self._check_open()
             turn = self._owner is None or self._await_turn()

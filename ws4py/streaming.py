@@ -251,7 +251,11 @@ class Stream:
         if first & CONTROL:
             return self._control(first & OPCODE, payload)
         self._begin(first, len(payload))
-        self._add(payload)
+        if self._decoding and first & FIN:
+            self._decode(payload, final=True)
+            self._decoding = ()
+        else:
+            self._add(payload)
         return self._end(first)
 
     def _begin(self, first: int, length: int) -> None:
@@ -289,8 +293,8 @@ class Stream:
         """Collect what it says."""
         assert self._partial is not None
         self._partial.extend(payload)
-        if self._validator is not None:
-            self._validate(payload, len(payload))
+        if self._validator is not None and not self._validator.validate(payload)[0]:
+            raise TextFrameEncodingException(NOT_UTF8)
 
     def _validate(self, text: Buffer, size: int) -> None:
         """The last *size* bytes of *text* have come: it fails at its first invalid byte (section 8.1)."""
@@ -301,8 +305,9 @@ class Stream:
 
     def _decode(self, payload: bytes, final: bool) -> None:
         """Collect what the codecs make of it, until that is over the limit."""
-        pieces: Iterable[bytes] = (payload,)
-        for codec in self._decoding:
+        last, *others = self._decoding
+        pieces = last.decode(payload, final)
+        for codec in others:
             pieces = _through(codec, pieces, final)
         for piece in pieces:
             self._decoded += len(piece)
@@ -318,7 +323,7 @@ class Stream:
             self._decode(b'', final=True)
             self._decoding = ()
         assert self._partial is not None
-        if self._validator is not None and not self._validator.validate(b'')[1]:
+        if self._validator is not None and self._validator.state != _Validator.UTF8_ACCEPT:
             raise TextFrameEncodingException(NOT_UTF8)
         self._partial.completed = True
         self._partial = self._validator = None

@@ -172,9 +172,9 @@ class WebSocket(Closer):
             raise NotOpenError('nothing can be sent on a connection that has ended')
         if type(stream) is Stream:
             if type(payload) is bytes:
-                if self._send_at_once(BINARY if binary else TEXT, payload, stream.always_mask):
+                if self._send_at_once(BINARY if binary else TEXT, payload, stream.always_mask, compress):
                     return
-            elif type(payload) is str and self._send_at_once(TEXT, payload.encode(), stream.always_mask):
+            elif type(payload) is str and self._send_at_once(TEXT, payload.encode(), stream.always_mask, compress):
                 return
         build = stream.binary_message if binary else stream.text_message
         if isinstance(payload, str):

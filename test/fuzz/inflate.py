@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, Optional
 
 from support_streams import Driver, Part, is_utf8, wire, without_reasons, xor
 
-from ws4py.extensions import Encoder, SharedMessage
+from ws4py.extensions import Encoder, SharedMessage, whole_frame
+from ws4py.framing import FIN
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import BinaryMessage, TextMessage
 from ws4py.permessage_deflate import PIECE, Deflate, PerMessageDeflate
@@ -336,13 +337,13 @@ def sent(choices: Choices, terms: Terms) -> None:
         text = is_utf8(content)
         build = TextMessage if text else BinaryMessage
         if how == 'fragments':
-            encoder = Encoder((codec,), None, compress, mask)
+            encoder = Encoder((codec,), compress, mask)
             middle = len(content) // 3
             pieces = [BinaryMessage(content[:middle]), BinaryMessage(b''), BinaryMessage(content[middle:])]
             text = False
             made = [encoder.frame(piece, last) for piece, last in zip(pieces, (False, False, True))]
         elif how == 'whole':
-            made = [Encoder((codec,), len(content), compress, mask).frame(build(content))]
+            made = [whole_frame((codec,), build(content).opcode | FIN, content, compress, mask)]
         else:
             message = build(content)
             message.compress = compress

@@ -118,11 +118,11 @@ TARGETS = {
         (
             'permessage_deflate: Deflate.*',
             'permessage_deflate: _without_tail',
+            'extensions: whole_frame',
             'extensions: Encoder.*',
             'extensions: SharedMessage.*',
             'streaming: Stream._[!f]*',
             'streaming: Stream.codecs',
-            'streaming: _through',
         ),
         longest=300,
     ),

@@ -12,6 +12,7 @@ OUTSIDE = {
     'http11: Headers.__repr__': 'for people',
     'handshake: generate_key': "makes the client's own key; test_security says from what",
     'closecode: cut_reason': 'cuts what an application says, a peer can say no more',
+    'streaming: _through': 'only with two extensions, of which we have one; test_streaming has another',
     'masking: _best_mask': 'runs when the module is imported',
     'masking: _wsaccel_mask': 'the same',
     'masking: _wsaccel_mask.mask_wsaccel': 'only where wsaccel is installed; test_masking compares the two',
@@ -57,6 +58,8 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "raise ValueError(f'a masking key has 4 bytes, not {len(key)}')": _TYPES,
         'streaming: Stream._cut_frame: if not self._decoding and self._partial is not None: -> '
         'while wanted is not None:': _PLAIN,
+        'streaming: Stream._whole_frame: if self._decoding and first & FIN: -> '
+        'self._decode(payload, final=True)': _PLAIN,
         'streaming: Stream._begin: if self._codecs: -> active = '
         '[codec for codec in self._codecs if first & codec.reserved or not codec.reserved]': _PLAIN,
         'streaming: Stream._add: if self._decoding: -> self._decode(payload, final=False)': _PLAIN,
@@ -71,6 +74,8 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'{show(self.phrase)} is not a reason phrase (expected printable characters)')": _PARSED,
     },
     'inflate': {
-        'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none'
+        'streaming: Stream._decode: for codec in others: -> '
+        'pieces = _through(codec, pieces, final)': 'there is only one',
+        'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none',
     },
 }
