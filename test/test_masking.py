@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
 import sys
+import threading
 import unittest
 from typing import Any, Callable
 from unittest import mock
@@ -229,6 +232,55 @@ class ChoiceTest(unittest.TestCase):
             self.assertEqual(masking._best_mask().__name__, 'mask_wsaccel' if WSACCEL else 'mask_python')
             with mock.patch.object(speedups, 'PURE', True):
                 self.assertIs(masking._best_mask(), masking.mask_python)
+
+
+class NewKeyTest(unittest.TestCase):
+    def setUp(self) -> None:
+        masking._keys.clear()
+
+    def test_they_are_fetched_together(self) -> None:
+        with mock.patch('os.urandom', side_effect=os.urandom) as urandom:
+            keys = [masking.new_key() for _ in range(2 * masking._KEYS)]
+            self.assertEqual(urandom.mock_calls, [mock.call(4 * masking._KEYS)] * 2)
+        self.assertEqual({len(key) for key in keys}, {4})
+        self.assertGreater(len(set(keys)), len(keys) - 5)
+
+    def test_each_is_given_once_whatever_thread_asks(self) -> None:
+        numbers = itertools.count()
+
+        def urandom(size: int) -> bytes:
+            return b''.join(next(numbers).to_bytes(4, 'big') for _ in range(size // 4))
+
+        given: list[list[bytes]] = []
+        with mock.patch('os.urandom', urandom):
+            threads = [
+                threading.Thread(target=lambda: given.append([masking.new_key() for _ in range(5000)]))
+                for _ in range(4)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        masking._keys.clear()
+        self.assertEqual(len(set().union(*given)), 20_000)
+
+    @unittest.skipUnless(hasattr(os, 'fork'), 'this system does not fork')
+    def test_a_child_has_its_own(self) -> None:
+        masking.new_key()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writer, b''.join(masking.new_key() for _ in range(16)))
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        with open(reader, 'rb') as pipe:
+            os.close(writer)
+            octets = pipe.read()
+        keys = {octets[at : at + 4] for at in range(0, 64, 4)}
+        self.assertGreater(len(keys), 14)
+        self.assertLess(len(keys & {masking.new_key() for _ in range(16)}), 2)
 
 
 class RotateTest(unittest.TestCase):

@@ -226,11 +226,11 @@ class FrameTest(unittest.TestCase):
             self.assertIs(type(message.single()), bytes)
 
     def test_single_masked(self) -> None:
-        with mock.patch.object(messaging.os, 'urandom', return_value=KEY) as urandom:
+        with mock.patch.object(messaging, 'new_key', return_value=KEY) as new_key:
             self.assertEqual(TextMessage('Hello').single(mask=True), bytes.fromhex('818537fa213d7f9f4d5158'))
             self.assertEqual(PingControlMessage().single(mask=True), b'\x89\x80' + KEY)
             self.assertEqual(TextMessage('a').fragment(first=True, mask=True), b'\x01\x81' + KEY + xor(b'a', KEY))
-        self.assertEqual(urandom.mock_calls, [mock.call(4)] * 3)
+        self.assertEqual(new_key.mock_calls, [mock.call()] * 3)
 
     def test_the_key_is_new_for_every_frame(self) -> None:
         message = TextMessage('a')

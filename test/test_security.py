@@ -16,6 +16,7 @@ from unittest import mock
 
 from support_streams import xor
 
+from ws4py import masking
 from ws4py.client import WebSocketBaseClient
 from ws4py.extensions import Encoder, SharedMessage, whole_frame
 from ws4py.handshake import generate_key
@@ -66,11 +67,15 @@ class RandomBytes(unittest.TestCase):
     def test_every_frame_of_a_client_has_a_key_of_its_own_from_the_operating_system(self) -> None:
         for name, build in frames():
             with self.subTest(frame=name), mock.patch('os.urandom', Entropy()) as entropy:
+                masking._keys.clear()
                 built = [build(), build()]
-                self.assertEqual([len(given) for given in entropy.given], [4, 4])
-                self.assertEqual([frame[2:6] for frame in built], entropy.given)
+                (given,) = entropy.given
+                keys = [given[at : at + 4] for at in range(0, len(given), 4)]
+                self.assertEqual([frame[2:6] for frame in built], [keys[-1], keys[-2]])
+                self.assertEqual(masking._keys, keys[:-2])
                 if 'compressed' not in name:
-                    self.assertIn(PAYLOAD[2:], xor(built[1][6:], entropy.given[1]))
+                    self.assertIn(PAYLOAD[2:], xor(built[1][6:], keys[-2]))
+        masking._keys.clear()  # those were no secret
 
     def test_the_key_of_a_handshake(self) -> None:
         for make in (generate_key, lambda: Client('ws://localhost/').key):

@@ -463,6 +463,18 @@ class Queued(QueuedCase):
         self.assertEqual(driver.watched[-1], (False, False), 'the answer to our Close would not be read')
         self.assertEqual([peer.receive() for _ in range(2)], [(OPCODE_TEXT, b'a'), (CLOSE, b'\x03\xf3')])
 
+    def test_a_broadcast_does_not_wait_for_room(self) -> None:
+        websocket, peer, _ = self.make(in_loop=False, write_high_water=1)
+        count = 0
+        while not websocket._queued:
+            websocket.broadcast(SharedMessage(BinaryMessage(bytes(16 * KIB))))
+            count += 1
+        queued = websocket._queued
+        websocket.broadcast(SharedMessage(TextMessage('the last')))
+        self.assertEqual(websocket._queued, queued + 2 + len('the last'))
+        frames = self.read(websocket, peer, lambda frame: frame[0] == TEXT)
+        self.assertEqual(frames, [(BINARY, bytes(16 * KIB))] * count + [(TEXT, b'the last')])
+
     def test_a_message_left_behind_is_whole_or_not_there(self) -> None:
         websocket, peer, driver = self.make(in_loop=False)
         gate = Gate('a', 'b', 'c')

@@ -1,17 +1,19 @@
 """The masking of RFC 6455 section 5.3: every byte of a payload XORed with a key of four bytes, in a cycle.
 
 Masking is its own inverse. Three implementations, the best one that is installed is bound to :func:`mask` at import:
-the C part of this package, that of ``wsaccel``, and pure Python. Pure and thread-safe.
+the C part of this package, that of ``wsaccel``, and pure Python. The keys of our own frames come from :func:`new_key`.
+Everything here is thread-safe, and pure but for that.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Callable, Optional, Union
 
 from ws4py import speedups
 
-__all__ = ['extend_masked', 'mask', 'mask_bytes']
+__all__ = ['extend_masked', 'mask', 'mask_bytes', 'new_key']
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -97,6 +99,30 @@ def _best_mask() -> Callable[[Buffer, Buffer], bytes]:
 mask = _best_mask()
 #: The same, perhaps without a look at what it is given: bytes, and the four bytes of a key.
 mask_bytes = mask_bytes_python if mask is mask_python else mask
+
+
+_KEYS = 256  # fetched at once
+_keys: list[bytes] = []  # nobody has used yet
+
+
+def new_key() -> bytes:
+    """A key that nobody can guess, and that is given once (RFC 6455 section 5.3); from any thread.
+
+    It is from ``os.urandom()``. That is a call of the system and would be a good part of what a small message costs, so
+    many keys are fetched at once.
+    """
+    try:
+        return _keys.pop()  # one step, which no other thread can come into
+    except IndexError:
+        octets = os.urandom(4 * _KEYS)
+        keys = [octets[at : at + 4] for at in range(0, len(octets), 4)]
+        key = keys.pop()
+        _keys.extend(keys)
+        return key
+
+
+# Its parent is going to use them. Where there is no such function, nothing forks.
+getattr(os, 'register_at_fork', dict)(after_in_child=_keys.clear)
 
 
 def rotate(key: bytes, count: int) -> bytes:

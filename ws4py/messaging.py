@@ -14,7 +14,6 @@ of connections; one that is complete is read-only by custom and may go to any th
 
 from __future__ import annotations
 
-import os
 from typing import Optional, TypeVar, Union
 
 from ws4py import closecode
@@ -29,6 +28,7 @@ from ws4py.framing import (
     OPCODE_TEXT,
     build_frame,
 )
+from ws4py.masking import new_key
 
 __all__ = [
     'BinaryMessage',
@@ -61,7 +61,7 @@ def encode(data: object, encoding: Optional[str] = 'utf-8') -> bytes:
 
 def build_data_frame(first: int, data: bytes, mask: bool) -> bytes:
     """A frame with the first byte *first*; masked by a key that is new for every frame and cannot be guessed (5.3)."""
-    return build_frame(first, data, os.urandom(4) if mask else None)
+    return build_frame(first, data, new_key() if mask else None)
 
 
 class Message:

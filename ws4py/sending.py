@@ -18,7 +18,6 @@ from __future__ import annotations
 import abc
 import functools
 import logging
-import os
 import threading
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
@@ -27,6 +26,7 @@ from ws4py import closecode
 from ws4py.extensions import Codec, Encoder, SharedMessage, whole_frame
 from ws4py.framing import FIN, build_frame
 from ws4py.limits import DEFAULT_LIMITS, Limits
+from ws4py.masking import new_key
 from ws4py.messaging import Message
 from ws4py.outbox import Outbox
 from ws4py.state import OPEN, State
@@ -174,7 +174,7 @@ class Sender:
             if self._codecs:
                 self._write(whole_frame(self._codecs, first, data, compress, mask))
             else:
-                self._write(build_frame(first, data, os.urandom(4) if mask else None))
+                self._write(build_frame(first, data, new_key() if mask else None))
         if outbox is not None and outbox.blocked:
             self._settle()
         return True
@@ -261,6 +261,12 @@ class Sender:
 
     def broadcast(self, message: SharedMessage, mask: bool = False) -> None:
         """Send a message that goes to many, and never wait for this peer; called by who broadcasts."""
+        outbox = self._outbox
+        with self._lock:
+            free = outbox is None or outbox.size <= self.limits.write_high_water
+            if free and self.state is OPEN and not self._dropped and self._owner is None:  # nothing is in its way
+                self._write(message.frame(self._codecs, mask))
+                return
         self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
 
     # Control frames

@@ -13,6 +13,7 @@ OUTSIDE = {
     'handshake: generate_key': "makes the client's own key; test_security says from what",
     'closecode: cut_reason': 'cuts what an application says, a peer can say no more',
     'streaming: _through': 'only with two extensions, of which we have one; test_streaming has another',
+    'masking: new_key': 'makes the keys of our own frames; test_security says from what',
     'masking: _best_mask': 'runs when the module is imported',
     'masking: _wsaccel_mask': 'the same',
     'masking: _wsaccel_mask.mask_wsaccel': 'only where wsaccel is installed; test_masking compares the two',
@@ -74,6 +75,8 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'{show(self.phrase)} is not a reason phrase (expected printable characters)')": _PARSED,
     },
     'inflate': {
+        'extensions: SharedMessage.frame: if not codecs and not mask and () in self._frames:  # nearly always, '
+        'and the shortest way -> return self._frames[()]': 'an extension is in this target',
         'streaming: Stream._decode: for codec in others: -> '
         'pieces = _through(codec, pieces, final)': 'there is only one',
         'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none',
