@@ -228,7 +228,7 @@ class ChoiceTest(unittest.TestCase):
     def test_the_best_one(self) -> None:
         with mock.patch.object(speedups, 'c', mock.Mock(mask='in C')):
             self.assertEqual(masking._best_mask(), 'in C')
-        with mock.patch.object(speedups, 'c', None):
+        with mock.patch.object(speedups, 'c', None), mock.patch.object(speedups, 'PURE', False):
             self.assertEqual(masking._best_mask().__name__, 'mask_wsaccel' if WSACCEL else 'mask_python')
             with mock.patch.object(speedups, 'PURE', True):
                 self.assertIs(masking._best_mask(), masking.mask_python)
