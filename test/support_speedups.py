@@ -13,7 +13,6 @@ needs_c = unittest.skipIf(speedups.c is None, 'the C part is not built')
 # Each name and where it is bound: in the module that defines it, and in those that have imported it.
 BOUND = {
     'mask': (masking, framing),
-    'extend_masked': (masking, framing),
     'next_frame': (framing, streaming),
     'build_frame': (framing, messaging),
     'is_utf8': (utf8validator, streaming),
@@ -26,7 +25,7 @@ class InPython(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        for name, modules in {**BOUND, 'mask_bytes': (masking, framing)}.items():
+        for name, modules in {**BOUND, 'mask_bytes': (masking, framing, streaming)}.items():
             python: Any = getattr(modules[0], f'{name}_python')
             for module in modules:
                 patch = mock.patch.object(module, name, python)

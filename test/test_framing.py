@@ -513,41 +513,5 @@ class ParserTest(unittest.TestCase):
         self.assertEqual(frame.body, b'hello')
 
 
-class TakeTest(unittest.TestCase):
-    def test_the_payload_in_clear_piece_by_piece(self) -> None:
-        payload = random.Random(8).randbytes(100)
-        for masked in (False, True):
-            data = Part(0x82, payload).wire(masked)
-            for at in range(len(data) - 100, len(data) + 1):
-                frame = Frame()
-                frame.parser.send(data[:at])
-                pieces = [frame.take(), frame.take()]
-                if at < len(data):
-                    frame.parser.send(data[at : at + 3])
-                    pieces.append(frame.take())
-                self.assertEqual(pieces[:2], [payload[: at - len(data) + 100], b''])
-                self.assertTrue(payload.startswith(b''.join(pieces)))
-                self.assertEqual({type(piece) for piece in pieces}, {bytes})
-
-    def test_into_a_buffer_of_somebody_else(self) -> None:
-        payload = random.Random(8).randbytes(100)
-        for masked in (False, True):
-            data = Part(0x82, payload).wire(masked)
-            for at in range(len(data) - 100, len(data)):
-                frame = Frame()
-                frame.parser.send(data[:at])
-                frame.target = bytearray(frame.take())
-                frame.parser.send(data[at : at + 3])
-                if at + 3 < len(data):
-                    frame.parser.send(data[at + 3 :])
-                self.assertEqual((bytes(frame.target), frame.take(), frame.body), (payload, b'', b''))
-
-    def test_nothing_before_the_header(self) -> None:
-        frame = Frame()
-        self.assertEqual(frame.take(), b'')
-        frame.parser.send(b'\x82\xff')
-        self.assertEqual(frame.take(), b'')
-
-
 if __name__ == '__main__':
     unittest.main()

@@ -135,60 +135,6 @@ class MaskInCTest(MaskPythonTest):
                 self.mask(*args)
 
 
-class ExtendMaskedTest(unittest.TestCase):
-    extend_masked: Callable[..., None] = staticmethod(masking.extend_masked_python)
-
-    def test_piece_by_piece(self) -> None:
-        chance = random.Random(9)
-        for form in (bytes, bytearray, memoryview):
-            data = chance.randbytes(9000)
-            target, at = bytearray(b'before'), 0
-            while at < len(data):
-                piece = data[at : at + chance.choice((0, 1, 2, 3, 7, 8, 9, 1000))]
-                self.extend_masked(target, form(piece), KEYS[0], at)
-                at += len(piece)
-            self.assertEqual(target, b'before' + xor(data, KEYS[0]))
-
-    def test_a_view_with_gaps(self) -> None:
-        target = bytearray()
-        self.extend_masked(target, memoryview(b'H-e-l-l-o')[::2], KEYS[0], 0)
-        self.assertEqual(target, xor(b'Hello', KEYS[0]))
-
-    def test_far_into_a_payload(self) -> None:
-        for at in range(2**40, 2**40 + 5):
-            target = bytearray()
-            self.extend_masked(target, b'Hello', KEYS[0], at)
-            self.assertEqual(target, xor(bytes(at & 3) + b'Hello', KEYS[0])[at & 3 :])
-
-    def test_a_key_that_is_not_four_bytes(self) -> None:
-        target = bytearray(b'before')
-        with self.assertRaisesRegex(ValueError, '4 bytes, not 3'):
-            self.extend_masked(target, b'Hello', b'abc', 0)
-        self.assertEqual(target, b'before')
-
-    @unittest.skipIf(sys.implementation.name == 'pypy', 'there it grows all the same')
-    def test_a_target_that_may_not_grow(self) -> None:
-        target = bytearray(b'before')
-        with memoryview(target), self.assertRaises(BufferError):
-            self.extend_masked(target, b'Hello', KEYS[0], 0)
-        self.assertEqual(target, b'before')
-
-
-@support_speedups.needs_c
-class ExtendMaskedInCTest(ExtendMaskedTest):
-    extend_masked = staticmethod(masking.extend_masked)
-
-    def test_what_it_does_not_take(self) -> None:
-        for args in ((bytearray(), b'', KEYS[0]), (b'', b'', KEYS[0], 0), (bytearray(), b'', KEYS[0], 'x')):
-            with self.assertRaises(TypeError):
-                self.extend_masked(*args)
-        with self.assertRaises(TypeError):
-            self.extend_masked(bytearray(), 'text', KEYS[0], 0)
-        target = bytearray(b'itself')
-        with self.assertRaises(BufferError):
-            self.extend_masked(target, target, KEYS[0], 0)
-
-
 class PropertyTest(unittest.TestCase):
     @PROPERTY
     @given(st.binary(max_size=64), st.binary(min_size=4, max_size=4))

@@ -92,6 +92,28 @@ class PayloadTest(unittest.TestCase):
         message.extend(b'c')
         self.assertEqual((before, after, message.data), (b'a', b'ab', b'abc'))
 
+    def test_a_payload_whose_size_is_known(self) -> None:
+        payload = bytes(range(256)) * 4096
+        for sizes in ((1, 10, 1000, 2**20), (2**20,), (2**19, 2**20), (100, 200, 2**18, 2**20)):
+            for expected in (2**20, 2**19, 2**21):  # it is what the peer says, of what may be compressed
+                message = BinaryMessage()
+                message.expect(expected)
+                at = 0
+                for end in sizes:
+                    message.extend(payload[at:end])
+                    self.assertEqual((len(message), message.data), (end, payload[:end]))
+                    at = end
+                message.completed = True
+                self.assertEqual(message.data, payload)
+                self.assertIs(message.data, message.data)
+
+    def test_what_is_only_announced_costs_no_memory(self) -> None:
+        message = BinaryMessage()
+        message.expect(2**40)
+        message.extend(b'x' * 1000)
+        self.assertEqual(message.data, b'x' * 1000)
+        self.assertLess(len(message._data.getvalue()), 20_000)
+
     def test_what_is_given_may_change_afterwards(self) -> None:
         given = bytearray(b'abc')
         message = BinaryMessage(given)

@@ -26,8 +26,7 @@ from helpers import (
 
 from ws4py.framing import OPCODE_BINARY, OPCODE_CONTINUATION, OPCODE_PING, OPCODE_TEXT
 from ws4py.limits import Limits
-from ws4py.outbox import BLOCK
-from ws4py.receiving import LARGEST_READ
+from ws4py.receiving import LARGEST_BLOCK, LARGEST_READ, READ
 from ws4py.state import State
 from ws4py.websocket import EchoWebSocket, WebSocket
 
@@ -125,16 +124,63 @@ class Once(Case):
 
     def test_reads_grow_with_the_frame_in_progress(self) -> None:
         websocket, peer = self.pair()
-        self.assertEqual(websocket.reading_buffer_size, BLOCK)
+        self.assertEqual(websocket.reading_buffer_size, READ)
         peer.sock.sendall(frame(OPCODE_BINARY, bytes(5_000_000), masked=True)[:14])
         websocket.once()
-        self.assertEqual(websocket.reading_buffer_size, LARGEST_READ)
+        self.assertEqual(websocket.reading_buffer_size, LARGEST_BLOCK)
         peer.sock.sendall(b'')
-        websocket.process(bytes(5_000_000 - LARGEST_READ // 2))
-        self.assertEqual(websocket.reading_buffer_size, LARGEST_READ // 2)
-        websocket.process(bytes(LARGEST_READ // 2))
-        self.assertEqual(websocket.reading_buffer_size, BLOCK)
+        websocket.process(bytes(5_000_000 - LARGEST_BLOCK // 2))
+        self.assertEqual(websocket.reading_buffer_size, LARGEST_BLOCK // 2)
+        websocket.process(bytes(LARGEST_BLOCK // 2))
+        self.assertEqual(websocket.reading_buffer_size, READ)
         self.assertEqual(len(websocket.calls), 1)
+
+    def test_a_read_never_asks_for_so_much_that_its_pages_are_mapped(self) -> None:
+        websocket, _ = self.pair()
+        websocket.sock = mock.MagicMock(wraps=websocket.sock)
+        websocket.sock.recv = mock.Mock(return_value=frame(OPCODE_BINARY, bytes(5_000_000), masked=True)[:1000])
+        self.assertTrue(websocket.once())
+        websocket.sock.recv.return_value = b'more'
+        self.assertTrue(websocket.once())
+        self.assertEqual(websocket.sock.recv.mock_calls, [mock.call(READ), mock.call(LARGEST_READ)])
+
+    def test_a_large_frame_is_read_on_while_it_comes(self) -> None:
+        payload = bytes(range(256)) * 2048
+        for rest in (b'', b'\x8a\x80\0\0\0\0' * 3):
+            websocket, _ = self.pair()
+            websocket.attach(RecordingDriver(), True)
+            websocket.sock = mock.Mock(spec=socket.socket)
+            data = bytearray(frame(OPCODE_BINARY, payload, masked=True) + rest)
+            asked: list[int] = []
+
+            def recv(size: int, data: bytearray = data, asked: list[int] = asked) -> bytes:
+                asked.append(size)
+                piece = bytes(data[:size])
+                del data[:size]
+                if not piece:
+                    raise BlockingIOError
+                return piece
+
+            websocket.sock.recv = recv
+            self.assertTrue(websocket.once())
+            self.assertEqual(websocket.calls, [('message', payload)])
+            self.assertEqual(asked[:3], [READ, LARGEST_READ, LARGEST_READ])
+            self.assertEqual(len(data), len(rest), 'what is behind it is left for the next time')
+
+    def test_but_no_more_than_others_can_wait_for(self) -> None:
+        websocket, _ = self.pair()
+        websocket.attach(RecordingDriver(), True)
+        websocket.sock = mock.Mock(spec=socket.socket)
+        start, asked = frame(OPCODE_BINARY, bytes(5_000_000), masked=True)[:READ], []
+
+        def recv(size: int) -> bytes:
+            asked.append(size)
+            return start if len(asked) == 1 else bytes(size)
+
+        websocket.sock.recv = recv
+        self.assertTrue(websocket.once())
+        self.assertLess(sum(asked), LARGEST_BLOCK + LARGEST_READ)
+        self.assertGreaterEqual(sum(asked), LARGEST_BLOCK)
 
     def test_the_end(self) -> None:
         websocket, peer = self.pair()
@@ -164,7 +210,7 @@ class Once(Case):
         websocket, _ = self.pair()
         websocket.stream = mock.MagicMock(closing=None, errors=[], has_message=False, pings=[], pongs=[])
         self.assertTrue(websocket.process(b'x'))
-        self.assertEqual(websocket.reading_buffer_size, BLOCK)
+        self.assertEqual(websocket.reading_buffer_size, READ)
 
     def test_no_bytes_are_the_end(self) -> None:
         websocket, _ = self.pair()

@@ -326,6 +326,17 @@ class Queued(QueuedCase):
         self.assertTrue(websocket.flush())
         self.assertEqual(driver.watched[-1], (False, False))
 
+    def test_a_large_frame_stays_whole(self) -> None:
+        websocket, peer, _ = self.make()
+        sent = [b'before', bytes(range(256)) * KIB, b'after']
+        frames: list[tuple[int, bytes]] = []
+        reading = Worker(lambda: frames.extend(peer.receive() for _ in sent))
+        for payload in sent:
+            websocket.send(payload, True)
+        wait_for(lambda: websocket.flush() and len(frames) == 3)
+        reading.outcome()
+        self.assertEqual(frames, [(BINARY, payload) for payload in sent])
+
     def test_nothing_is_read_while_the_application_is_behind(self) -> None:
         websocket, _, driver = self.make()
         for crowded in (True, True, False, False):

@@ -40,7 +40,7 @@ from support_streams import (
     without_reasons,
 )
 
-from ws4py import exc, framing, streaming
+from ws4py import exc, framing, masking, streaming
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import (
     BinaryMessage,
@@ -537,16 +537,14 @@ class LargeTest(unittest.TestCase):
             with self.subTest(name):
                 work: list[int] = []
 
-                def counting(function: Any, at: int, work: list[int] = work) -> Any:
-                    def counted(*args: Any) -> Any:
-                        work.append(len(args[at]))
-                        return function(*args)
-
-                    return counted
+                def counted(data: Any, key: Any, work: list[int] = work) -> bytes:
+                    work.append(len(data))
+                    return masking.mask(data, key)
 
                 driver = Driver(Stream())
-                with mock.patch.multiple(
-                    framing, mask=counting(framing.mask, 0), extend_masked=counting(framing.extend_masked, 1)
+                with (
+                    mock.patch.object(framing, 'mask_bytes', counted),
+                    mock.patch.object(streaming, 'mask_bytes', counted),
                 ):
                     for at in range(0, len(data), block):
                         driver.feed(data[at : at + block])

@@ -27,7 +27,7 @@ from ws4py.limits import Limits
 from ws4py.messaging import BinaryMessage, CloseControlMessage, PongControlMessage
 from ws4py.permessage_deflate import Deflate, PerMessageDeflate
 from ws4py.state import State
-from ws4py.websocket import EchoWebSocket, Heartbeat, WebSocket
+from ws4py.websocket import START, EchoWebSocket, Heartbeat, WebSocket
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 
@@ -252,6 +252,28 @@ class Driven(Case):
         self.assertEqual(peer.receive()[0], CLOSE)
         closing.join(TIMEOUT)
         self.assertFalse(closing.is_alive())
+
+    def test_a_large_payload_is_not_copied_into_its_frame(self) -> None:
+        class Overridden(Recorder):
+            def _write(self, data: Any) -> None:
+                sizes.append(len(data))
+                super()._write(data)
+
+        payload = bytes(range(256)) * 2048
+        for cls in (Recorder, Overridden):
+            sizes: list[int] = []
+            websocket, peer = self.pair(cls)
+            websocket.attach(RecordingDriver(), True)
+            websocket.sock = websocket._outbox.sock = mock.MagicMock(wraps=websocket.sock)
+            receiving = [threading.Thread(target=lambda: received.append(peer.receive()), daemon=True)]  # noqa: B023
+            received: list[Any] = []
+            receiving[0].start()
+            websocket.send(payload, True)
+            wait_for(lambda: websocket.flush() and received)  # noqa: B023
+            self.assertEqual(received, [(BINARY, payload)])
+            offered = websocket.sock.send.mock_calls[0].args[0]
+            self.assertEqual(len(offered), 10 + len(payload) if cls is Overridden else 10 + START)
+            self.assertEqual(sizes, [10 + len(payload)] if cls is Overridden else [])  # a frame is one piece there
 
     def test_without_a_queue_writes_block(self) -> None:
         websocket, peer = self.pair()

@@ -3,7 +3,7 @@
 Each stands for a function of the same name in pure Python, which is used where there is no compiler, and is held to
 the same tests:
 
-    mask, extend_masked       ws4py.masking
+    mask                      ws4py.masking
     next_frame, build_frame   ws4py.framing
     is_utf8, utf8_prefix      ws4py.utf8validator
 
@@ -11,18 +11,12 @@ None of them keeps anything between two calls, knows of limits or of what a fram
 the peer: next_frame() gives what is complete and right, and leaves everything else to Frame.parser, which says why.
 
 Memory is only read through buffers that are held, so no caller can shorten it meanwhile. Nothing depends on the GIL:
-what is written is new and nobody else's, but for the bytearray of extend_masked(), which is locked where locks are
-needed. */
+what is written is new and nobody else's. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdint.h>
 #include <string.h>
-
-#if PY_VERSION_HEX < 0x030D0000
-#define Py_BEGIN_CRITICAL_SECTION(object) {
-#define Py_END_CRITICAL_SECTION() }
-#endif
 
 enum { FIN = 0x80, RESERVED = 0x70, OPCODE = 0x0F, CONTROL = 0x08, MASKED = 0x80, LENGTH = 0x7F };
 enum { OPCODE_TEXT = 1, OPCODE_BINARY = 2, OPCODE_PONG = 0xA };
@@ -103,40 +97,6 @@ mask(PyObject *module, PyObject *const *args, Py_ssize_t count)
         Py_CLEAR(masked);
     PyBuffer_Release(&data);
     return masked;
-}
-
-PyDoc_STRVAR(extend_masked_doc,
-             "extend_masked(target, data, key, at, /)\n--\n\n"
-             "Put *data* at the end of the bytearray *target*, masked with *key* as it stands after *at* bytes.");
-
-static PyObject *
-extend_masked(PyObject *module, PyObject *const *args, Py_ssize_t count)
-{
-    unsigned char key[KEY_SIZE], turned[KEY_SIZE];
-    Py_buffer data;
-    int failed;
-    if (check_count("extend_masked", count, 4, 4) < 0 || read_key(args[2], key) < 0)
-        return NULL;
-    PyObject *target = args[0];
-    if (!PyByteArray_Check(target))
-        return PyErr_Format(PyExc_TypeError, "the target is a bytearray, not %.100s", Py_TYPE(target)->tp_name);
-    unsigned long long at = PyLong_AsUnsignedLongLongMask(args[3]);
-    if (at == (unsigned long long)-1 && PyErr_Occurred())
-        return NULL;
-    for (int i = 0; i < KEY_SIZE; i++)
-        turned[i] = key[(at + i) & 3];
-    if (PyObject_GetBuffer(args[1], &data, PyBUF_FULL_RO) < 0)
-        return NULL;
-    Py_BEGIN_CRITICAL_SECTION(target);
-    Py_ssize_t size = PyByteArray_GET_SIZE(target);
-    failed = data.len > PY_SSIZE_T_MAX - size || PyByteArray_Resize(target, size + data.len) < 0;
-    if (!failed)
-        failed = xor_view((unsigned char *)PyByteArray_AS_STRING(target) + size, &data, turned) < 0;
-    Py_END_CRITICAL_SECTION();
-    PyBuffer_Release(&data);
-    if (!failed)
-        Py_RETURN_NONE;
-    return PyErr_Occurred() ? NULL : PyErr_NoMemory();
 }
 
 /* Frames, RFC 6455 section 5.2 */
@@ -360,7 +320,6 @@ utf8_prefix(PyObject *module, PyObject *data)
 
 static PyMethodDef methods[] = {
     {"build_frame", (PyCFunction)(void (*)(void))build_frame, METH_FASTCALL, build_frame_doc},
-    {"extend_masked", (PyCFunction)(void (*)(void))extend_masked, METH_FASTCALL, extend_masked_doc},
     {"is_utf8", is_utf8, METH_O, is_utf8_doc},
     {"mask", (PyCFunction)(void (*)(void))mask, METH_FASTCALL, mask_doc},
     {"next_frame", (PyCFunction)(void (*)(void))next_frame, METH_FASTCALL, next_frame_doc},

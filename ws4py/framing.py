@@ -30,7 +30,7 @@ from typing import Callable, Optional, Union
 
 from ws4py import speedups
 from ws4py.exc import FrameTooLargeException, ProtocolException
-from ws4py.masking import Buffer, extend_masked, mask, mask_bytes, rotate
+from ws4py.masking import Buffer, mask, mask_bytes
 
 __all__ = [
     'OPCODE_BINARY',
@@ -236,10 +236,6 @@ class Frame:
         self.header_complete = False
         #: Whether the header says that the payload is masked.
         self.masked = bool(masking_key)
-        #: Where the parser puts further payload, in clear; None keeps it in here.
-        self.target: Optional[bytearray] = None
-        self._received = bytearray()  # payload that the parser has read and nobody has taken
-        self._taken = 0  # bytes of payload that were taken, or put into the target
         self._parser: Optional[Parser] = None
 
     @property
@@ -284,16 +280,6 @@ class Frame:
             next(self._parser)
         return self._parser
 
-    def take(self) -> bytes:
-        """The payload received since the last call, in clear; the frame forgets it.
-
-        So a long payload can be handled piece by piece and is held only once. With :attr:`target` the pieces are not
-        even made.
-        """
-        piece, self._received = self._received, bytearray()
-        at, self._taken = self._taken, self._taken + len(piece)
-        return mask(piece, rotate(self.masking_key, at)) if self.masking_key else bytes(piece)
-
     def _parsing(self) -> Parser:
         """Read the header part by part, then the payload: each part asks for what it lacks."""
         self._pending = bytearray()  # given, but not used yet
@@ -316,23 +302,16 @@ class Frame:
             self.masking_key = bytes((yield from self._read(4)))
         self.header_complete = True
 
+        received = bytearray()
         missing = self.payload_length
         data: Buffer = self._pending
         while missing:
-            piece = data[:missing]  # bytes behind the end are not ours
-            if self.target is None:
-                self._received += piece
-            else:
-                if self.masking_key:
-                    extend_masked(self.target, piece, self.masking_key, self._taken)
-                else:
-                    self.target += piece
-                self._taken += len(piece)
-            missing -= len(piece)
+            received += data[:missing]  # bytes behind the end are not ours
+            missing = self.payload_length - len(received)
             if missing:
-                data = piece = b''  # whoever waits for more holds no block
+                data = b''  # whoever waits for more holds no block
                 data = as_bytes((yield missing))
-        self.body = bytes(self._received)
+        self.body = bytes(received)
         yield None
 
     def _read(self, size: int, ahead: int = 0) -> Generator[Optional[int], Optional[Buffer], bytearray]:

@@ -13,7 +13,7 @@ from typing import Callable, Optional, Union
 
 from ws4py import speedups
 
-__all__ = ['extend_masked', 'mask', 'mask_bytes', 'new_key']
+__all__ = ['mask', 'mask_bytes', 'new_key', 'rotate']
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -129,21 +129,3 @@ def rotate(key: bytes, count: int) -> bytes:
     """*key* as it stands after *count* bytes of a payload were masked with it."""
     at = count & 3
     return key[at:] + key[:at]
-
-
-def extend_masked_python(target: bytearray, data: Buffer, key: bytes, at: int) -> None:
-    """Put *data* at the end of *target*, masked with *key* as it stands after *at* bytes of the payload.
-
-    Text or binary data that comes in pieces is so moved once, and held once.
-
-    :raises ValueError: *key* is not four bytes.
-    """
-    data = _checked(data, key)
-    begin = len(target)
-    target += data
-    _mask_much(target, begin, rotate(key, at))
-
-
-extend_masked: Callable[[bytearray, Buffer, bytes, int], None] = (
-    extend_masked_python if speedups.c is None else speedups.c.extend_masked
-)

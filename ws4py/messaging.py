@@ -8,12 +8,14 @@
                               └── PongControlMessage
 
 A message becomes frame bytes by :meth:`Message.single`, or by :meth:`Message.fragment` for a part of it. The receiver
-of :mod:`ws4py.streaming` makes one and extends it while its fragments come in, in one buffer. Messages know nothing
-of connections; one that is complete is read-only by custom and may go to any thread.
+of :mod:`ws4py.streaming` makes one and extends it while its pieces come in. They gather in a :class:`io.BytesIO`,
+which in the end gives what it has become away as bytes, without another copy. Messages know nothing of connections;
+one that is complete is read-only by custom and may go to any thread.
 """
 
 from __future__ import annotations
 
+import io
 from typing import Optional, TypeVar, Union
 
 from ws4py import closecode
@@ -38,6 +40,8 @@ __all__ = [
     'PongControlMessage',
     'TextMessage',
 ]
+
+AHEAD = 16  # times the payload that has come, for which memory is set aside while a large message comes in
 
 Payload = Union[str, bytes, bytearray, memoryview]
 M = TypeVar('M', bound='Message')
@@ -77,6 +81,8 @@ class Message:
     opcode: int
     encoding: Optional[str] = 'utf-8'
     completed = False
+    _expected = 0  # bytes that it will have, where that is known
+    _room = 0  # bytes that there is room for, where some was made
     #: Whether it is compressed when it is sent, where that was agreed on; None leaves it to the extension.
     compress: Optional[bool] = None
 
@@ -86,41 +92,54 @@ class Message:
     def __init__(self, opcode: int, data: Payload = b'', encoding: Optional[str] = 'utf-8') -> None:
         self.opcode = opcode
         self.encoding = encoding
-        self._data: Union[bytes, bytearray] = encode(data, encoding)
+        self._data: Union[bytes, io.BytesIO] = encode(data, encoding)  # the latter while it grows
 
     @property
     def data(self) -> bytes:
         """The payload as bytes."""
         data = self._data
-        if type(data) is not bytes:
-            data = bytes(data)
-            if self.completed:
-                self._data = data  # nothing will be added, so one copy serves for ever
-        return data
+        if isinstance(data, bytes):
+            return data
+        value = data.getvalue()[: data.tell()]  # no copies, unless there is more room than payload
+        if self.completed:
+            self._data = value  # nothing will be added
+        return value
 
     @data.setter
     def data(self, data: Payload) -> None:
         self._data = encode(data, self.encoding)
-
-    @property
-    def buffer(self) -> bytearray:
-        """What more payload is put at the end of, until the message is complete."""
-        data = self._data
-        if type(data) is not bytearray:
-            self._data = data = bytearray(data)
-        return data
 
     def extend(self, data: Payload) -> None:
         """Add more payload at the end, in time linear to what is added.
 
         :raises TypeError: as in the constructor.
         """
-        more = encode(data, self.encoding)
-        if self._data == b'' and type(self._data) is bytes:
-            self._data = more  # which may be all there will be
-        else:
-            buffer = self.buffer
-            buffer += more
+        piece, gathered = encode(data, self.encoding), self._data
+        if isinstance(gathered, bytes):
+            at = len(gathered)
+            if not at and len(piece) >= self._expected:
+                self._data = piece  # which may be all there will be
+                return
+            self._data = gathered = io.BytesIO(gathered)
+            gathered.seek(at)
+        size = gathered.tell() + len(piece)
+        if self._room < size < self._expected:
+            gathered = self._make_room(gathered, size)
+        gathered.write(piece)
+
+    def expect(self, size: int) -> None:
+        """Its payload will have *size* bytes, all in all, once it is complete; called before the first of them."""
+        self._expected = size
+
+    def _make_room(self, gathered: io.BytesIO, size: int) -> io.BytesIO:
+        """Go on in a buffer for all of the payload, or for many times the *size* that has come if that is less.
+
+        So what grows is moved seldom, and still nobody makes us set memory aside by a mere announcement.
+        """
+        self._room = min(self._expected, AHEAD * size)
+        self._data = larger = io.BytesIO(bytes(self._room))
+        larger.write(gathered.getvalue()[: gathered.tell()])
+        return larger
 
     def single(self, mask: bool = False) -> bytes:
         """The message as one frame, masked with a random key when *mask* is true.
@@ -144,15 +163,19 @@ class Message:
             raise ValueError(f'a control frame has at most {CONTROL_SIZE} bytes, not {len(data)}')
         return build_data_frame(first, data, mask)
 
+    def _size(self) -> int:
+        """The bytes of its payload so far."""
+        data = self._data
+        return len(data) if isinstance(data, bytes) else data.tell()
+
     def __len__(self) -> int:
-        return len(self._data)
+        return self._size()
 
     def __str__(self) -> str:
         return self.data.decode(self.encoding or 'latin-1')
 
     def __repr__(self) -> str:
-        size = len(self._data)
-        start = bytes(self._data[:32])
+        size, start = self._size(), self.data[:32]
         return f'<{type(self).__name__} of {size} bytes: {start!r}{"…" if size > len(start) else ""}>'
 
 
@@ -180,7 +203,7 @@ class TextMessage(Message):
         return len(str(self))
 
     def __bool__(self) -> bool:
-        return bool(self._data)  # without decoding: a message that is still growing may end inside a character
+        return self._size() > 0  # without decoding: a message that is still growing may end inside a character
 
 
 class BinaryMessage(Message):

@@ -44,7 +44,7 @@ class Outbox:
         self._corked = False
         self._lock = lock
 
-    def write(self, data: bytes) -> bool:
+    def write(self, data: Buffer) -> bool:
         """Send *data*, or keep what the socket does not take.
 
         :returns: whether all is as it was: the socket has taken it, or it is under the cork.

@@ -29,7 +29,11 @@ __all__ = ['Receiver']
 
 logger = logging.getLogger('ws4py')
 
-LARGEST_READ = 1024 * 1024  # bytes asked for at once while a frame of megabytes comes in
+READ = BLOCK + 16  # bytes that a read asks for: a frame of 64 KiB comes in one piece, with its header
+#: Bytes that a read asks for while a larger frame comes in. A block over 128 KiB is not taken from malloc's heap but
+#: mapped, and the kernel clears its pages one by one: that costs more than all else that is done with their bytes.
+LARGEST_READ = 120 * 1024
+LARGEST_BLOCK = 1024 * 1024  # bytes that are processed at once where a driver has read more by itself
 
 
 class Receiver(Sender):
@@ -54,8 +58,8 @@ class Receiver(Sender):
     def __init__(self, sock: Any) -> None:
         super().__init__()
         self.sock = sock
-        #: Bytes the next read asks for.
-        self.reading_buffer_size = BLOCK
+        #: Bytes that are processed at once, and that the next read asks for, as far as that is good for one read.
+        self.reading_buffer_size = READ
         #: Bytes that were read already, and are processed before anything is read from the socket.
         self.buf = b''
         self._tls_lock = threading.Lock()  # around every call of a TLS socket; only ever held for a moment
@@ -97,34 +101,52 @@ class Receiver(Sender):
     def once(self) -> bool:
         """Read once from the socket and process it, or what is in :attr:`buf`.
 
+        Of a large frame more than once, on a socket that does not block.
+
         :returns: False when the connection has to be ended: at its end, after an error, when it is terminated.
         """
         if self.stream is None or (self.state is not OPEN and self.terminated):
             return False
         if self._held:
             return self.process(b'')
-        size = self.reading_buffer_size
-        data = self.buf
-        if data:
-            self.buf = b''
-        else:
-            try:
-                sock = self.sock
-                data = sock.recv(size) if self._plain and sock is not None else self._recv(size)
-            except WOULD_BLOCK:
-                return True
-            except OSError as error:
-                self._eof = True
-                self.call(self.unhandled_error, error)
-                return False
-            if not data:
-                self._eof = True
-                return False
-            if self._keepalive is not None:
-                self._keepalive.touch()
-        if len(data) > size:
-            data, self.buf = data[:size], data[size:]
-        return self.process(data)
+        left = LARGEST_BLOCK
+        while True:
+            size = self.reading_buffer_size
+            data = self.buf
+            if data:
+                self.buf = b''
+            else:
+                try:
+                    sock = self.sock
+                    most = size if size < LARGEST_READ else LARGEST_READ
+                    data = sock.recv(most) if self._plain and sock is not None else self._recv(most)
+                except WOULD_BLOCK:
+                    return True
+                except OSError as error:
+                    self._eof = True
+                    self.call(self.unhandled_error, error)
+                    return False
+                if not data:
+                    self._eof = True
+                    return False
+                if self._keepalive is not None:
+                    self._keepalive.touch()
+            if len(data) > size:
+                data, self.buf = data[:size], data[size:]
+            going = self.process(data)
+            left -= len(data)
+            if len(data) < READ or left <= 0 or not (going and self._comes_on):
+                return going
+
+    @property
+    def _comes_on(self) -> bool:
+        """True in a large frame that is read where nobody waits for the rest.
+
+        Then it is better read on, up to :data:`LARGEST_BLOCK`, than begun while others have begun: memory is needed for
+        few of them at a time.
+        """
+        large = self._plain and self.reading_buffer_size > READ
+        return large and not (self._held or self.buf or self.watched[1])
 
     def take(self, data: bytes) -> bool:
         """Process *data*, which the driver has received by itself; else as :meth:`once`."""
@@ -199,7 +221,7 @@ class Receiver(Sender):
                     return False
                 if not more:
                     if type(wanted) is int:
-                        self.reading_buffer_size = BLOCK if wanted <= BLOCK else min(wanted, LARGEST_READ)
+                        self.reading_buffer_size = READ if wanted <= READ else min(wanted, LARGEST_BLOCK)
                     return True
                 data = b''
                 if self.watched[1]:  # answers to what else is in the block would only pile up

@@ -28,7 +28,7 @@ from ws4py.framing import FIN, build_frame
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.masking import new_key
 from ws4py.messaging import Message
-from ws4py.outbox import Outbox
+from ws4py.outbox import BLOCK, Outbox
 from ws4py.state import OPEN, State
 from ws4py.streaming import Stream
 
@@ -36,6 +36,7 @@ __all__ = ['Driver', 'NotOpenError', 'Sender', 'refuse_coroutine']
 
 logger = logging.getLogger('ws4py')
 
+LARGE = 2 * BLOCK  # bytes of a payload that is not copied into its frame, where that can be avoided
 END = object()  # there is no further chunk
 
 
@@ -150,6 +151,9 @@ class Sender:
         def _write(self, data: bytes) -> None:
             """Write one frame; the lock is held."""
 
+        def _write_large(self, first: int, data: bytes) -> None:
+            """Write the frame of a large payload; the lock is held."""
+
         def _fail(self, code: int, reason: Union[bytes, str] = '') -> None:
             """Fail the connection: close it with this code (section 7.1.7)."""
 
@@ -173,6 +177,8 @@ class Sender:
                 return False
             if self._codecs:
                 self._write(whole_frame(self._codecs, first, data, compress, mask))
+            elif len(data) > LARGE and outbox is not None and not mask:
+                self._write_large(first, data)
             else:
                 self._write(build_frame(first, data, new_key() if mask else None))
         if outbox is not None and outbox.blocked:

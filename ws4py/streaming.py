@@ -9,7 +9,7 @@ sends them in and looks at the attributes ``message``, ``pings``, ``pongs``, ``c
     wanted == 0   one event is ready and unparsed bytes are still held: take it, then send(b'') to go on
 
 So events come one at a time and in order, however the bytes were cut. Every frame that lies complete in a block is
-read by :func:`ws4py.framing.next_frame`; the one that is cut at the block's end goes through
+read by :func:`ws4py.framing.next_frame`; the header of the one that is cut at the block's end goes through
 :attr:`ws4py.framing.Frame.parser`, which forwards what it wants to our holder, and its payload is judged and
 collected as it comes.
 
@@ -47,7 +47,7 @@ from ws4py.framing import (
     next_frame,
 )
 from ws4py.limits import DEFAULT_LIMITS, Limits
-from ws4py.masking import Buffer
+from ws4py.masking import Buffer, mask_bytes, rotate
 from ws4py.messaging import (
     BinaryMessage,
     CloseControlMessage,
@@ -70,6 +70,7 @@ CLOSE_CODES: tuple[tuple[type[Exception], int], ...] = (
     (LimitExceededException, closecode.MESSAGE_TOO_BIG),
 )
 HEADER = 2  # bytes wanted when nothing is known of the next frame
+LARGE = 64 * 1024  # bytes of a payload for which room is made in advance
 OPCODE, CONTROL = 0x0F, 0x08  # bits of a frame's first byte: its opcode, and in that whether it is a control frame
 TEXT, BINARY = FIN | OPCODE_TEXT, FIN | OPCODE_BINARY  # first bytes of messages in a single frame
 NOT_UTF8 = 'text that is not UTF-8'
@@ -217,34 +218,37 @@ class Stream:
         """
         frame = Frame()
         frame.reserved = self._reserved
-        begun = False
+        piece = b''
         with contextlib.closing(frame.parser) as parser:  # frame and parser refer to each other until it is closed
-            wanted = next(parser)
-            while wanted is not None:
+            wanted = next(parser) or HEADER
+            while not frame.header_complete:
                 if position == len(data):
                     data = piece = b''
                     data, position = as_bytes((yield wanted)), 0
                 piece = data[position : position + wanted]
                 position += len(piece)
-                wanted = parser.send(piece)
-                if not frame.header_complete:
-                    continue
-                if not begun:
-                    check_masking(frame.masked, self.expect_masking)
-                    if not frame.first & CONTROL:
-                        self._begin(frame.first, frame.payload_length)
-                    begun = True
-                if frame.first & CONTROL:
-                    continue
-                if frame.target is None:  # the payload that came with the header
-                    self._add(frame.take())
-                    if not self._decoding and self._partial is not None:
-                        frame.target = self._partial.buffer
-                elif self._validator is not None:
-                    self._validate(frame.target, len(piece))
-        if frame.first & CONTROL:
-            return self._control(frame.first & OPCODE, frame.unmask(frame.body)), data, position
-        return self._end(frame.first), data, position
+                wanted = parser.send(piece) or 0
+        check_masking(frame.masked, self.expect_masking)
+        first, missing, key = frame.first, frame.payload_length, frame.masking_key
+        control = bytearray() if first & CONTROL else None
+        if control is None:
+            self._begin(first, missing)
+        while missing:
+            if position == len(data):
+                data = piece = b''  # a peer that pauses in a frame holds no block
+                data, position = as_bytes((yield missing)), 0
+            piece = data[position : position + missing]  # which is the block itself where all of it is wanted
+            position += len(piece)
+            missing -= len(piece)
+            if key:
+                piece, key = mask_bytes(piece, key), rotate(key, len(piece))
+            if control is None:
+                self._add(piece)
+            else:
+                control += piece
+        if control is not None:
+            return self._control(first & OPCODE, bytes(control)), data, position
+        return self._end(first), data, position
 
     def _whole_frame(self, first: int, payload: bytes) -> bool:
         """Handle any other frame that came in one piece; the answer is whether an event is ready."""
@@ -281,6 +285,8 @@ class Stream:
             if self._codecs:
                 active = [codec for codec in self._codecs if first & codec.reserved or not codec.reserved]
                 self._decoding, self._decoded = tuple(reversed(active)), 0
+            if first & FIN and length > LARGE and not self._decoding:
+                self._partial.expect(length)
 
     def _add(self, payload: bytes) -> None:
         """Collect payload of the message in progress."""
@@ -294,14 +300,7 @@ class Stream:
         assert self._partial is not None
         self._partial.extend(payload)
         if self._validator is not None and not self._validator.validate(payload)[0]:
-            raise TextFrameEncodingException(NOT_UTF8)
-
-    def _validate(self, text: Buffer, size: int) -> None:
-        """The last *size* bytes of *text* have come: it fails at its first invalid byte (section 8.1)."""
-        assert self._validator is not None
-        with memoryview(text) as whole, whole[len(whole) - size :] as piece:
-            if not self._validator.validate(piece)[0]:
-                raise TextFrameEncodingException(NOT_UTF8)
+            raise TextFrameEncodingException(NOT_UTF8)  # at its first invalid byte (section 8.1)
 
     def _decode(self, payload: bytes, final: bool) -> None:
         """Collect what the codecs make of it, until that is over the limit."""

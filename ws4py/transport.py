@@ -26,6 +26,7 @@ from typing import Any, Callable, Optional
 
 from ws4py.asyncdriving import AsyncioDriver
 from ws4py.outbox import BLOCK
+from ws4py.receiving import LARGEST_READ
 from ws4py.websocket import WebSocket
 
 __all__ = ['FedDriver', 'FedSocket', 'TransportConnection', 'TransportSocket']
@@ -130,6 +131,8 @@ class TransportSocket(FedSocket):
         self.paused = False
         self._closed = self._gone = False
         transport.set_write_buffer_limits(high=BLOCK)
+        if getattr(transport, 'max_size', 0) > LARGEST_READ:  # what asyncio's own asks its socket for
+            transport.max_size = LARGEST_READ
 
     def send(self, data: Any) -> int:
         """Give *data* to the transport.

@@ -25,6 +25,7 @@ from typing import Any, Callable, Optional, Union
 from ws4py import blocking, timers
 from ws4py.closing import Closer
 from ws4py.extensions import Codec
+from ws4py.framing import build_frame, build_header
 from ws4py.http11 import Address
 from ws4py.keepalive import HEARTBEAT, Heartbeat, Keepalive
 from ws4py.messaging import (
@@ -44,6 +45,8 @@ from ws4py.streaming import BINARY, TEXT, Stream
 __all__ = ['EchoWebSocket', 'Heartbeat', 'WebSocket']
 
 logger = logging.getLogger('ws4py')
+
+START = 16 * 1024  # bytes of a large payload that go with its header
 
 
 class WebSocket(Closer):
@@ -223,6 +226,18 @@ class WebSocket(Closer):
         except OSError as error:
             self._broken = error
             raise
+
+    def _write_large(self, first: int, data: bytes) -> None:
+        """Write the frame of a large payload that is not masked, in front of an outbox.
+
+        Only the start of it is put together with the header. The frame is one piece again for who overrides _write().
+        """
+        if getattr(self._write, '__func__', None) is WebSocket._write:
+            self._write(build_header(first, len(data)) + data[:START])
+            rest: Any = memoryview(data)[START:]  # which an outbox takes for bytes
+            self._write(rest)
+        else:
+            self._write(build_frame(first, data))
 
     def _sendall(self, sock: Any, data: bytes) -> None:
         """Write all of *data* to a socket without an outbox, however long that takes."""

@@ -107,7 +107,6 @@ TARGETS = {
             'masking: _checked',
             'masking: _mask_*',
             'masking: mask_*python',
-            'masking: extend_masked_python',
             'masking: rotate',
             'utf8validator: *',
         ),
