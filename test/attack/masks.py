@@ -11,7 +11,7 @@ from unittest import mock
 from backends.servers import not_installed
 from support_streams import xor
 
-from ws4py import framing, masking
+from ws4py import framing, masking, speedups
 from ws4py.framing import OPCODE_BINARY, Frame
 from ws4py.streaming import Stream
 
@@ -22,6 +22,8 @@ EDGES = (0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 125, 126, 4095, 4096, 4097, 8191, 8
 
 def missing(name: str) -> list[str]:
     """The modules that this masking needs and that are not here."""
+    if name == 'C':
+        return ['the C part'] if speedups.c is None else []
     return not_installed(['wsaccel'] if name == 'wsaccel' else [])
 
 
@@ -34,6 +36,7 @@ class MaskTarget:
         self.mask: Callable[[Any, Any], bytes] = {
             'python': lambda: masking.mask_python,
             'wsaccel': masking._wsaccel_mask,
+            'C': lambda: speedups.c.mask,
         }[name]()  # type: ignore[assignment]
 
     def still_serves(self) -> None:

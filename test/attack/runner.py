@@ -38,7 +38,7 @@ class Side(NamedTuple):
 SIDES = {
     SERVERS: Side('server', list(servers.SERVERS), servers.missing, ServerTarget),
     CLIENTS: Side('client', clients.OURS, clients.missing, ClientTarget),
-    MASKS: Side('mask', ['python', 'wsaccel'], masks.missing, masks.MaskTarget),
+    MASKS: Side('mask', ['python', 'wsaccel', 'C'], masks.missing, masks.MaskTarget),
 }
 
 
