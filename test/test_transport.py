@@ -170,7 +170,11 @@ class Turns(TransportCase):
 
     async def test_a_turn_while_the_application_is_behind(self) -> None:
         websocket, _, connection = await self.connect()
-        connection.data_received(frame(OPCODE_TEXT, b'x' * 32 * KIB, masked=True))
+        much = frame(OPCODE_TEXT, b'x' * 300 * KIB, masked=True)
+        connection.data_received(much[:100])
+        self.assertEqual((websocket.named('message'), connection._resting), ([], False))
+        connection.data_received(much[100:])  # is processed at once, as it is all of one message
+        self.assertTrue(connection._resting)
         websocket.crowd(True)
         connection.data_received(frame(OPCODE_TEXT, b'next', masked=True))
         await until(lambda: not connection._resting)

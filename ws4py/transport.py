@@ -33,7 +33,14 @@ __all__ = ['FedDriver', 'FedSocket', 'TransportConnection', 'TransportSocket']
 
 logger = logging.getLogger('ws4py')
 
-MUCH = 16 * 1024  # bytes from one peer, after which it is others' turn
+READ = 112 * 1024  # bytes that are processed in one turn: a message of 64 KiB and its header are not more
+WRITE = 128 * 1024  # bytes that a transport is given at once
+MUCH = 250_000  # bytes of one read that may have left more behind: uvloop then reads on at once, while others wait
+
+# asyncio asks for 256 KiB with every read, however little has come; so does its TLS, and that of uvloop. The C library
+# of Linux has the kernel map and unmap a block of that size each time, which costs more than all the rest of a message.
+# Once it got a large block back it keeps what is not larger for the next time: here it gets one.
+bytes(512 * 1024)
 
 
 class FedSocket(abc.ABC):
@@ -140,17 +147,18 @@ class TransportSocket(FedSocket):
         :raises BlockingIOError: it has enough for now, or this is not the loop's thread.
         :raises OSError: the connection broke.
         """
-        if not self.is_alive():
+        transport = self.transport
+        if self._gone or transport.is_closing():  # not is_alive(): this is done for every message
             raise ConnectionResetError(errno.ECONNRESET, 'the connection was lost')
         if self.paused or threading.get_ident() != self._thread:
             raise BlockingIOError(errno.EAGAIN, 'the transport cannot be written to now')
-        if len(data) <= BLOCK:
-            self.transport.write(data)
+        if len(data) <= WRITE:
+            transport.write(data)
             return len(data)
         view, sent = memoryview(data), 0
-        while sent < len(view) and not (self.paused or self.transport.is_closing()):
-            piece = view[sent : sent + BLOCK]  # a transport takes any amount; what it need not have yet is the outbox's
-            self.transport.write(piece)
+        while sent < len(view) and not (self.paused or transport.is_closing()):
+            piece = view[sent : sent + WRITE]  # a transport takes any amount; what it need not have yet is the outbox's
+            transport.write(piece)
             sent += len(piece)
         return sent
 
@@ -254,12 +262,22 @@ class TransportConnection(FedDriver, asyncio.Protocol):
         if self._resting or websocket.watched[1]:
             self._sock.feed(data)
             return
-        if len(data) > BLOCK or not self._opened or self._lingers or self._deaf or self.holds_input:
-            self._sock.feed(data)
+        sock, size = self._sock, len(data)
+        if (
+            not self._opened
+            or self._lingers
+            or self._deaf
+            or sock._chunks is not None  # the rest is what holds_input asks for, without a call of it
+            or sock._end is not None
+            or websocket._held
+            or websocket.buf
+            or (size > READ and size > websocket.reading_buffer_size)
+        ):
+            sock.feed(data)
             self.readable()
         elif not websocket.take(data):
             self._finish()
-        if len(data) >= MUCH:
+        if size >= MUCH:
             self._rest()
 
     def _goes_on(self) -> bool:
