@@ -106,7 +106,10 @@ class HeadersTest(unittest.TestCase):
         headers = Headers([('A', '1')])
         headers.items().append(('B', '2'))
         headers.get_all('A').append('2')
+        copied = headers.copy()
+        copied.add('A', '2')
         self.assertEqual((headers.items(), headers.get_all('A')), ([('A', '1')], ['1']))
+        self.assertEqual((copied.items(), copied.get_all('a')), ([('A', '1'), ('A', '2')], ['1', '2']))
 
     def test_nothing_that_breaks_a_line(self) -> None:
         for name in ('', 'A ', 'A:', 'A\r\nB', 'A\0', 'Ä', '"A"', 'A(b)'):

@@ -262,7 +262,9 @@ def environ_of(request: Request, *, secure: bool = False, server: Any = None, cl
 
 def split_target(target: str) -> tuple[str, str]:
     """Path and query of a request target, as they were sent; it may also be a whole URL (RFC 9112 section 3.2.2)."""
-    path, _, query = _ORIGIN.sub('', target, count=1).partition('?')
+    if not target.startswith('/'):
+        target = _ORIGIN.sub('', target, count=1)
+    path, _, query = target.partition('?')
     return path or '/', query
 
 

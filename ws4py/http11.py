@@ -110,6 +110,13 @@ class Headers:
         self._fields.append((name, value))
         self._values.setdefault(name.lower(), []).append(value)
 
+    def copy(self) -> Headers:
+        """Another one with the same fields."""
+        copied = Headers()
+        copied._fields = list(self._fields)
+        copied._values = {name: list(values) for name, values in self._values.items()}
+        return copied
+
     def get(self, name: str, default: Optional[str] = None) -> Optional[str]:
         """The first value of *name*, or *default*."""
         values = self._values.get(name.lower())
@@ -229,7 +236,7 @@ class Response:
             raise ValueError(f'{self.status!r} is not a status (expected 100 to 999)')
         if _NOT_IN_VALUE.search(self.phrase):
             raise ValueError(f'{show(self.phrase)} is not a reason phrase (expected printable characters)')
-        headers = Headers(self.headers)
+        headers = self.headers.copy()
         phrase = self.phrase or STANDARD_PHRASES.get(self.status, '')
         body = b'' if self.status in BODILESS else bytes(self.body)
         if self.status >= 200:

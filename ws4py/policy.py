@@ -120,7 +120,7 @@ class Policy:
 
         The environ of the handler will show that client, too. What a proxy says and nobody can understand is logged.
         """
-        if not self._trusts(request.peer_address):
+        if not self.trusted_proxies or not self._trusts(request.peer_address):
             return request
         client, secure, environ = request.peer_address, request.secure, dict(request.environ)
         forwarded = self._forwarded_for(request)

@@ -75,6 +75,7 @@ class WebSocketProtocol(asyncio.Protocol):
     :param heartbeat_freq: seconds between unsolicited pongs, None for none.
     :param terms: who may connect and on what terms (``origins``, ``process_request``, ``limits``, …): these, and the
         two before, are described at :class:`ws4py.policy.Policy`. How many may connect is for a *server* to count.
+    :param policy: all of these in one, which can be made once for all connections.
     :param server: knows about the connection from its beginning to its end.
     """
 
@@ -86,11 +87,14 @@ class WebSocketProtocol(asyncio.Protocol):
         *,
         heartbeat_freq: Optional[float] = None,
         server: Optional[Server] = None,
+        policy: Optional[Policy] = None,
         **terms: Unpack[Terms],
     ) -> None:
-        check_handlers(handler_cls)
+        if policy is None:
+            check_handlers(handler_cls)
+            policy = Policy(protocols, extensions, heartbeat_freq=heartbeat_freq, **terms)
         self.handler_cls = handler_cls
-        self.policy = Policy(protocols, extensions, heartbeat_freq=heartbeat_freq, **terms)
+        self.policy = policy
         self.server = server
         self._accepted = time.monotonic()  # with TLS long before connection_made()
         self._bounds = self.policy.bounds
@@ -525,24 +529,24 @@ def serve(
     :raises TypeError: a handler is a coroutine function; everything else is raised when it is awaited.
     """
     check_handlers(handler_cls)
-    terms: Terms = {
-        'origins': origins,
-        'select_subprotocol': select_subprotocol,
-        'process_request': process_request,
-        'trusted_proxies': trusted_proxies,
-        'limits': limits,
-    }
-    bounds = Policy(protocols, extensions, **terms).bounds  # what cannot be is an error here, not for a client
+    policy = Policy(
+        protocols,
+        extensions,
+        origins=origins,
+        select_subprotocol=select_subprotocol,
+        process_request=process_request,
+        trusted_proxies=trusted_proxies,
+        limits=limits,
+        heartbeat_freq=heartbeat_freq,
+    )
     if ssl is not None:
-        options.setdefault('ssl_handshake_timeout', bounds.handshake_timeout)
+        options.setdefault('ssl_handshake_timeout', policy.bounds.handshake_timeout)
 
     async def listen(server: Server) -> Any:
-        make = functools.partial(
-            WebSocketProtocol, handler_cls, protocols, extensions, heartbeat_freq=heartbeat_freq, server=server, **terms
-        )
+        make = functools.partial(WebSocketProtocol, handler_cls, server=server, policy=policy)
         loop = asyncio.get_running_loop()
         if path is not None:
             return await loop.create_unix_server(make, path, ssl=ssl, **options)
         return await loop.create_server(make, host, port, ssl=ssl, **options)
 
-    return Server(listen, bounds.close_timeout)
+    return Server(listen, policy.bounds.close_timeout)
