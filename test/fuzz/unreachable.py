@@ -25,6 +25,7 @@ _PLAIN = 'no extension is in this target; inflate has one'
 
 UNREACHABLE: dict[str, dict[str, str]] = {
     'head': {
+        'http11: Headers.__iter__: return iter(self.items())': 'for applications',
         'http11: Request.build: if not _TOKEN.fullmatch(self.method): -> raise ValueError('
         "f'{show(self.method)} is not a request method (expected a token)')": _PARSED,
         'http11: Request.build: if not _TARGET.fullmatch(self.target): -> raise ValueError('
@@ -57,8 +58,6 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'a payload of {self.payload_length} bytes does not fit into a frame')": _PARSED,
         'masking: _checked: if len(key) != 4: -> '
         "raise ValueError(f'a masking key has 4 bytes, not {len(key)}')": _TYPES,
-        'streaming: Stream._cut_frame: if not self._decoding and self._partial is not None: -> '
-        'while wanted is not None:': _PLAIN,
         'streaming: Stream._whole_frame: if self._decoding and first & FIN: -> '
         'self._decode(payload, final=True)': _PLAIN,
         'streaming: Stream._begin: if self._codecs: -> active = '
@@ -79,6 +78,9 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         'and the shortest way -> return self._frames[()]': 'an extension is in this target',
         'streaming: Stream._decode: for codec in others: -> '
         'pieces = _through(codec, pieces, final)': 'there is only one',
-        'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none',
+        'streaming: Stream._begin: if self._codecs: -> '
+        'if first & FIN and length > LARGE and not self._decoding:': 'an extension is in this target; stream has none',
+        'streaming: Stream._begin: if first & FIN and length > LARGE and not self._decoding: -> '
+        'self._partial.expect(length)': 'the same',
     },
 }
