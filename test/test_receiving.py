@@ -167,6 +167,24 @@ class Once(Case):
             self.assertEqual(asked[:3], [READ, LARGEST_READ, LARGEST_READ])
             self.assertEqual(len(data), len(rest), 'what is behind it is left for the next time')
 
+    def test_a_thread_reads_more_where_more_waits(self) -> None:
+        websocket, _ = self.pair()
+        websocket.sock = mock.Mock(spec=socket.socket)
+        one = frame(OPCODE_BINARY, bytes(1000), masked=True)
+        data = one * 950
+        asked: list[int] = []
+
+        def recv(size: int) -> bytes:
+            asked.append(size)
+            return data[sum(asked[:-1]) :][:size]
+
+        websocket.sock.recv = recv
+        while sum(asked) < len(data):
+            self.assertTrue(websocket.once())
+        self.assertEqual(asked[:3], [READ, LARGEST_READ, LARGEST_READ])
+        self.assertEqual(len(websocket.calls), 950)
+        self.assertEqual(websocket.reading_buffer_size, READ, 'the last read was not full')
+
     def test_but_no_more_than_others_can_wait_for(self) -> None:
         websocket, _ = self.pair()
         websocket.attach(RecordingDriver(), True)
