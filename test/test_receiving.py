@@ -140,9 +140,11 @@ class Once(Case):
         websocket.sock = mock.MagicMock(wraps=websocket.sock)
         websocket.sock.recv = mock.Mock(return_value=frame(OPCODE_BINARY, bytes(5_000_000), masked=True)[:1000])
         self.assertTrue(websocket.once())
-        websocket.sock.recv.return_value = b'more'
-        self.assertTrue(websocket.once())
-        self.assertEqual(websocket.sock.recv.mock_calls, [mock.call(READ), mock.call(LARGEST_READ)])
+        for more in (b'more', bytes(LARGEST_READ)):
+            websocket.sock.recv.return_value = more
+            self.assertTrue(websocket.once())
+            self.assertEqual(websocket.reading_buffer_size, LARGEST_BLOCK)
+        self.assertEqual(websocket.sock.recv.mock_calls, [mock.call(READ), *[mock.call(LARGEST_READ)] * 2])
 
     def test_a_large_frame_is_read_on_while_it_comes(self) -> None:
         payload = bytes(range(256)) * 2048

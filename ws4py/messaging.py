@@ -8,14 +8,12 @@
                               └── PongControlMessage
 
 A message becomes frame bytes by :meth:`Message.single`, or by :meth:`Message.fragment` for a part of it. The receiver
-of :mod:`ws4py.streaming` makes one and extends it while its pieces come in. They gather in a :class:`io.BytesIO`,
-which in the end gives what it has become away as bytes, without another copy. Messages know nothing of connections;
-one that is complete is read-only by custom and may go to any thread.
+of :mod:`ws4py.streaming` makes one and extends it while its pieces come in, which are joined once, when all of them are
+there. Messages know nothing of connections; one that is complete is read-only by custom and may go to any thread.
 """
 
 from __future__ import annotations
 
-import io
 from typing import Optional, TypeVar, Union
 
 from ws4py import closecode
@@ -41,7 +39,7 @@ __all__ = [
     'TextMessage',
 ]
 
-AHEAD = 16  # times the payload that has come, for which memory is set aside while a large message comes in
+MUCH = 16 * 1024  # bytes of a piece that is kept as it is until the message is complete; smaller ones are put together
 
 Payload = Union[str, bytes, bytearray, memoryview]
 M = TypeVar('M', bound='Message')
@@ -81,8 +79,6 @@ class Message:
     opcode: int
     encoding: Optional[str] = 'utf-8'
     completed = False
-    _expected = 0  # bytes that it will have, where that is known
-    _room = 0  # bytes that there is room for, where some was made
     #: Whether it is compressed when it is sent, where that was agreed on; None leaves it to the extension.
     compress: Optional[bool] = None
 
@@ -92,7 +88,7 @@ class Message:
     def __init__(self, opcode: int, data: Payload = b'', encoding: Optional[str] = 'utf-8') -> None:
         self.opcode = opcode
         self.encoding = encoding
-        self._data: Union[bytes, io.BytesIO] = encode(data, encoding)  # the latter while it grows
+        self._data: Union[bytes, list[Union[bytes, bytearray]]] = encode(data, encoding)  # a list while it grows
 
     @property
     def data(self) -> bytes:
@@ -100,7 +96,7 @@ class Message:
         data = self._data
         if isinstance(data, bytes):
             return data
-        value = data.getvalue()[: data.tell()]  # no copies, unless there is more room than payload
+        value = b''.join(data)
         if self.completed:
             self._data = value  # nothing will be added
         return value
@@ -114,32 +110,19 @@ class Message:
 
         :raises TypeError: as in the constructor.
         """
-        piece, gathered = encode(data, self.encoding), self._data
-        if isinstance(gathered, bytes):
-            at = len(gathered)
-            if not at and len(piece) >= self._expected:
+        piece, pieces = encode(data, self.encoding), self._data
+        if isinstance(pieces, bytes):
+            if not pieces:
                 self._data = piece  # which may be all there will be
                 return
-            self._data = gathered = io.BytesIO(gathered)
-            gathered.seek(at)
-        size = gathered.tell() + len(piece)
-        if self._room < size < self._expected:
-            gathered = self._make_room(gathered, size)
-        gathered.write(piece)
-
-    def expect(self, size: int) -> None:
-        """Its payload will have *size* bytes, all in all, once it is complete; called before the first of them."""
-        self._expected = size
-
-    def _make_room(self, gathered: io.BytesIO, size: int) -> io.BytesIO:
-        """Go on in a buffer for all of the payload, or for many times the *size* that has come if that is less.
-
-        So what grows is moved seldom, and still nobody makes us set memory aside by a mere announcement.
-        """
-        self._room = min(self._expected, AHEAD * size)
-        self._data = larger = io.BytesIO(bytes(self._room))
-        larger.write(gathered.getvalue()[: gathered.tell()])
-        return larger
+            self._data = pieces = [pieces]
+        last = pieces[-1]
+        if len(piece) >= MUCH:
+            pieces.append(piece)
+        elif isinstance(last, bytearray) and len(last) < MUCH:
+            last += piece
+        else:
+            pieces.append(bytearray(piece))
 
     def single(self, mask: bool = False) -> bytes:
         """The message as one frame, masked with a random key when *mask* is true.
@@ -166,7 +149,7 @@ class Message:
     def _size(self) -> int:
         """The bytes of its payload so far."""
         data = self._data
-        return len(data) if isinstance(data, bytes) else data.tell()
+        return len(data) if isinstance(data, bytes) else sum(map(len, data))
 
     def __len__(self) -> int:
         return self._size()

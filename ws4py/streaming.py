@@ -70,7 +70,6 @@ CLOSE_CODES: tuple[tuple[type[Exception], int], ...] = (
     (LimitExceededException, closecode.MESSAGE_TOO_BIG),
 )
 HEADER = 2  # bytes wanted when nothing is known of the next frame
-LARGE = 64 * 1024  # bytes of a payload for which room is made in advance
 OPCODE, CONTROL = 0x0F, 0x08  # bits of a frame's first byte: its opcode, and in that whether it is a control frame
 TEXT, BINARY = FIN | OPCODE_TEXT, FIN | OPCODE_BINARY  # first bytes of messages in a single frame
 NOT_UTF8 = 'text that is not UTF-8'
@@ -285,8 +284,6 @@ class Stream:
             if self._codecs:
                 active = [codec for codec in self._codecs if first & codec.reserved or not codec.reserved]
                 self._decoding, self._decoded = tuple(reversed(active)), 0
-            if first & FIN and length > LARGE and not self._decoding:
-                self._partial.expect(length)
 
     def _add(self, payload: bytes) -> None:
         """Collect payload of the message in progress."""
