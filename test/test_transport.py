@@ -12,13 +12,11 @@ import threading
 import unittest
 import weakref
 from typing import Any
-from unittest import mock
 
 from helpers import TIMEOUT, close_frame, frame, logs, needs_certificates
 from support_transport import BINARY, CLOSE, KIB, TEXT, TransportCase, until
 
 from ws4py.framing import OPCODE_TEXT
-from ws4py.receiving import LARGEST_READ
 from ws4py.transport import FedSocket, TransportSocket
 
 
@@ -46,13 +44,6 @@ class Connections(TransportCase):
             websocket.sock.shutdown(socket.SHUT_WR)
         peer.writer.close()
         await until(lambda: websocket.close_code == 1006)
-
-    async def test_how_much_is_read_and_written_at_once(self) -> None:
-        websocket, _, _ = await self.connect()
-        self.assertEqual(websocket.sock.transport.max_size, LARGEST_READ)
-        transport = mock.Mock(spec=['get_extra_info', 'set_write_buffer_limits'])  # as uvloop has it
-        TransportSocket(transport, self.loop, linger=0.05)
-        self.assertFalse(hasattr(transport, 'max_size'))
 
     async def test_a_peer_that_ends_its_half_gets_what_waits(self) -> None:
         websocket, peer, _ = await self.connect()

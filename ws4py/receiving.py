@@ -35,8 +35,9 @@ READ = BLOCK + 16  # bytes that a read asks for: a frame of 64 KiB comes in one 
 LARGEST_READ = 120 * 1024
 LARGEST_BLOCK = 1024 * 1024  # bytes that are processed at once where a driver has read more by itself
 
-# Nor does Linux's malloc keep the memory of a large message for the next one, before it has got back a block that was
-# mapped: from then on it takes up to that size from its heap, and keeps twice as much. Here it gets one, untouched.
+# Nor does Linux's malloc keep the memory of a large message for the next one, or that of the 256 KiB which asyncio, its
+# TLS and uvloop ask for with every read, however little comes, before it has got back a block that was mapped: from then
+# on it takes up to that size from its heap, and keeps twice as much. Here it gets one, untouched.
 bytes(4 * 1024 * 1024)
 
 

@@ -26,7 +26,6 @@ from typing import Any, Callable, Optional
 
 from ws4py.asyncdriving import AsyncioDriver
 from ws4py.outbox import BLOCK
-from ws4py.receiving import LARGEST_READ
 from ws4py.websocket import WebSocket
 
 __all__ = ['FedDriver', 'FedSocket', 'TransportConnection', 'TransportSocket']
@@ -36,11 +35,6 @@ logger = logging.getLogger('ws4py')
 READ = 112 * 1024  # bytes that are processed in one turn: a message of 64 KiB and its header are not more
 WRITE = 128 * 1024  # bytes that a transport is given at once
 MUCH = 250_000  # bytes of one read that may have left more behind: uvloop then reads on at once, while others wait
-
-# asyncio asks for 256 KiB with every read, however little has come; so does its TLS, and that of uvloop. The C library
-# of Linux has the kernel map and unmap a block of that size each time, which costs more than all the rest of a message.
-# Once it got a large block back it keeps what is not larger for the next time: here it gets one.
-bytes(512 * 1024)
 
 
 class FedSocket(abc.ABC):
@@ -138,8 +132,6 @@ class TransportSocket(FedSocket):
         self.paused = False
         self._closed = self._gone = False
         transport.set_write_buffer_limits(high=BLOCK)
-        if getattr(transport, 'max_size', 0) > LARGEST_READ:  # what asyncio's own asks its socket for
-            transport.max_size = LARGEST_READ
 
     def send(self, data: Any) -> int:
         """Give *data* to the transport.
