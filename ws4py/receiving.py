@@ -36,8 +36,8 @@ LARGEST_READ = 120 * 1024
 LARGEST_BLOCK = 1024 * 1024  # bytes that are processed at once where a driver has read more by itself
 
 # Nor does Linux's malloc keep the memory of a large message for the next one, or that of the 256 KiB which asyncio, its
-# TLS and uvloop ask for with every read, however little comes, before it has got back a block that was mapped: from then
-# on it takes up to that size from its heap, and keeps twice as much. Here it gets one, untouched.
+# TLS and uvloop ask for with every read, however little comes, before it has got back a block that was mapped: from
+# then on it takes up to that size from its heap, and keeps twice as much. Here it gets one, untouched.
 bytes(4 * 1024 * 1024)
 
 
