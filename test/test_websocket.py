@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import unittest
 from typing import Any
@@ -149,7 +150,11 @@ class Attributes(Case):
 
     def test_what_broke_the_connection_is_logged(self) -> None:
         websocket, _ = self.pair(WebSocket)
-        for error, level in ((BrokenPipeError('gone'), 'INFO'), (OSError('strange'), 'ERROR')):
+        for error, level in (
+            (BrokenPipeError('gone'), 'INFO'),
+            (ssl.SSLEOFError('gone'), 'INFO'),
+            (OSError('strange'), 'ERROR'),
+        ):
             with self.assertLogs('ws4py', 'INFO') as caught:
                 websocket.unhandled_error(error)
             self.assertEqual(caught.records[0].levelname, level)

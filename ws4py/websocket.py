@@ -117,7 +117,7 @@ class WebSocket(Closer):
 
         That a peer has gone without a word is everyday life; anything else is logged as an error, with its traceback.
         """
-        if isinstance(error, ConnectionError):
+        if isinstance(error, (ConnectionError, ssl.SSLEOFError)):  # the latter from a write over TLS
             logger.info('the connection failed: %s', error)
         else:
             logger.error('the connection failed', exc_info=error)
