@@ -78,9 +78,6 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         'and the shortest way -> return self._frames[()]': 'an extension is in this target',
         'streaming: Stream._decode: for codec in others: -> '
         'pieces = _through(codec, pieces, final)': 'there is only one',
-        'streaming: Stream._begin: if self._codecs: -> '
-        'if first & FIN and length > LARGE and not self._decoding:': 'an extension is in this target; stream has none',
-        'streaming: Stream._begin: if first & FIN and length > LARGE and not self._decoding: -> '
-        'self._partial.expect(length)': 'the same',
+        'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none',
     },
 }
