@@ -713,7 +713,7 @@ class Behaviour:
         """One record holds many frames, and what is read at once is less than that."""
         websocket, peer = self.make(Echo, pair=tls_pair(tcp_pair()))
         websocket.reading_buffer_size = 16
-        with mock.patch('ws4py.receiving.BLOCK', 16):
+        with mock.patch('ws4py.receiving.READ', 16):
             self.manager.add(websocket)
             peer.sock.sendall(frame(OPCODE_TEXT, b'0123456789', masked=True) * 500)
             for _ in range(500):

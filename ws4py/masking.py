@@ -7,6 +7,7 @@ Everything here is thread-safe, and pure but for that.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import Callable, Optional, Union
@@ -35,23 +36,27 @@ def _mask_few(data: Buffer, key: bytes) -> bytes:
     return (_from_bytes(data, 'big') ^ _from_bytes(cycle, 'big')).to_bytes(size, 'big')
 
 
-def _mask_by_tables(target: bytearray, begin: int, key: Buffer) -> None:
-    """Mask *target* from *begin* on: every fourth byte has the same byte of the key, and so goes through one table.
+def _mask_by_tables(target: bytearray, key: Buffer) -> None:
+    """Mask *target*: every fourth byte has the same byte of the key, and so goes through one table.
 
     Three loops of the interpreter's C over all bytes, where integers of any size take longer.
     """
-    for at, byte in enumerate(key, begin):
-        target[at::4] = target[at::4].translate(_TABLES[byte])
+    for at, byte in enumerate(key):
+        target[at::4] = target[at::4].translate(_table(byte))
 
 
-def _mask_by_loop(target: bytearray, begin: int, key: Buffer) -> None:
+@functools.lru_cache(maxsize=256)
+def _table(byte: int) -> bytes:
+    """What each byte becomes with this one of a key."""
+    return _mask_few(bytes(range(256)), bytes((byte,)) * 4)
+
+
+def _mask_by_loop(target: bytearray, key: Buffer) -> None:
     """The same, byte by byte, where such a loop is compiled."""
-    for at in range(begin, len(target)):
-        target[at] ^= key[at - begin & 3]
+    for at in range(len(target)):
+        target[at] ^= key[at & 3]
 
 
-# What a byte becomes, for each byte of a key. Together they have 64 KiB, and are made in less than a millisecond.
-_TABLES = tuple(_mask_few(bytes(range(256)), bytes((byte,)) * 4) for byte in range(256))
 # The best way for much data, and from how many bytes on it is: as measured on CPython 3.9 to 3.13, and on PyPy.
 _mask_much, _MUCH = (_mask_by_loop, 32) if sys.implementation.name == 'pypy' else (_mask_by_tables, 400)
 
@@ -61,7 +66,7 @@ def mask_bytes_python(data: Buffer, key: bytes) -> bytes:
     if len(data) < _MUCH:
         return _mask_few(data, key)
     masked = bytearray(data)
-    _mask_much(masked, 0, key)
+    _mask_much(masked, key)
     return bytes(masked)
 
 

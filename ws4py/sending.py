@@ -171,9 +171,7 @@ class Sender:
         """
         outbox = self._outbox
         with self._lock:
-            if self.state is not OPEN or self._dropped or self._owner is not None:
-                return False
-            if outbox is not None and outbox.size and outbox.size > self.limits.write_high_water:
+            if not self._is_free():
                 return False
             if self._codecs:
                 self._write(whole_frame(self._codecs, first, data, compress, mask))
@@ -267,10 +265,8 @@ class Sender:
 
     def broadcast(self, message: SharedMessage, mask: bool = False) -> None:
         """Send a message that goes to many, and never wait for this peer; called by who broadcasts."""
-        outbox = self._outbox
         with self._lock:
-            free = outbox is None or outbox.size <= self.limits.write_high_water
-            if free and self.state is OPEN and not self._dropped and self._owner is None:  # nothing is in its way
+            if self._is_free():
                 self._write(message.frame(self._codecs, mask))
                 return
         self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
@@ -298,6 +294,13 @@ class Sender:
                 self._pong_end = outbox.sent + outbox.size
 
     # Who may send, and when
+
+    def _is_free(self) -> bool:
+        """True when nothing is in the way of a whole message: it may be sent, and need not wait for anybody."""
+        if self.state is not OPEN or self._dropped or self._owner is not None:
+            return False
+        outbox = self._outbox
+        return outbox is None or not outbox.size or outbox.size <= self.limits.write_high_water
 
     def _check_open(self) -> None:
         """:raises RuntimeError: nothing may be sent (any more); section 5.5.1."""

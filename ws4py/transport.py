@@ -254,18 +254,10 @@ class TransportConnection(FedDriver, asyncio.Protocol):
         if self._resting or websocket.watched[1]:
             self._sock.feed(data)
             return
-        sock, size = self._sock, len(data)
-        if (
-            not self._opened
-            or self._lingers
-            or self._deaf
-            or sock._chunks is not None  # the rest is what holds_input asks for, without a call of it
-            or sock._end is not None
-            or websocket._held
-            or websocket.buf
-            or (size > READ and size > websocket.reading_buffer_size)
-        ):
-            sock.feed(data)
+        size = len(data)
+        too_much = size > READ and size > websocket.reading_buffer_size
+        if too_much or not self._opened or self._lingers or self._deaf or self.holds_input:
+            self._sock.feed(data)
             self.readable()
         elif not websocket.take(data):
             self._finish()

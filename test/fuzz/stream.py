@@ -205,6 +205,6 @@ def in_a_block(data: bytes, masked: bool, expected: Union[Parsed, type[Exception
         assert build_frame(first, payload, key) == build_frame_python(first, payload, key) == data[:end]
         for in_place in (_mask_by_tables, _mask_by_loop):  # for more than is in here
             masked_again = bytearray(payload)
-            in_place(masked_again, 0, key)
+            in_place(masked_again, key)
             assert masked_again == data[end - len(payload) : end]
         assert mask_bytes_python(payload * 9, key[:1] * 4) == mask(payload * 9, key[:1] * 4)

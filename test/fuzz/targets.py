@@ -105,6 +105,7 @@ TARGETS = {
             'closecode: build',
             'closecode: parse',
             'masking: _checked',
+            'masking: _table',
             'masking: _mask_*',
             'masking: mask_*python',
             'masking: rotate',
