@@ -11,19 +11,17 @@ import support_tls
 from backends import clients
 from support_sockets import TIMEOUT, ScriptedServer, read_request, response_to
 
+from client.of_each import OfEachClient, cases
 from ws4py.exc import HandshakeError
 from ws4py.websocket import EchoWebSocket
 
 
-class Certificates:
+@support_tls.needs_certificates
+class Certificates(OfEachClient):
     """A mixin; the tests of one client."""
 
-    name: str
-
     def setUp(self: Any) -> None:
-        missing = clients.missing(self.name)
-        if missing:
-            self.skipTest(f'not installed: {", ".join(missing)}')
+        super().setUp()
         self.requests: list[bytes] = []
         self.shown: list[Any] = []
 
@@ -74,12 +72,7 @@ class Certificates:
         self.assertEqual(self.requests, [])
 
 
-for _name in clients.OURS:
-    _class = support_tls.needs_certificates(
-        type(f'Certificates_{_name}', (Certificates, unittest.TestCase), {'name': _name, '__module__': __name__})
-    )
-    globals()[_class.__name__] = _class
-del _class
+globals().update(cases(Certificates, __name__))
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ import support_tls
 from backends import clients
 from support_sockets import ScriptedServer, response_to, say
 
+from client.of_each import OfEachClient, cases
 from client.test_redirects import Site
 from ws4py.client import WebSocketBaseClient
 from ws4py.cookies import MOST
@@ -21,22 +22,13 @@ def setting(path: str, *cookies: str, **query: str) -> str:
     return f'{path}?{urlencode([*query.items(), *(("set", cookie) for cookie in cookies)], quote_via=quote)}'
 
 
-class CookieTests:
+class CookieTests(OfEachClient):
     """A mixin; the tests of one client."""
 
-    name: str
-
     def setUp(self: Any) -> None:
-        missing = clients.missing(self.name)
-        if missing:
-            self.skipTest(f'not installed: {", ".join(missing)}')
+        super().setUp()
         self.site = self.enter(Site())
         self.jar = CookieJar()
-
-    def enter(self: Any, site: Any) -> Any:
-        site.__enter__()
-        self.addCleanup(site.__exit__)
-        return site
 
     def make(self: Any, url: str, cookies: Any, context: Any = None, **options: Any) -> Any:
         def init(client: Any, *args: Any, **others: Any) -> None:
@@ -203,10 +195,7 @@ class Alone(unittest.TestCase):
             WebSocketBaseClient('ws://example.test/', cookies=jar)
 
 
-for _name in clients.OURS:
-    _class = type(f'Cookies_{_name}', (CookieTests, unittest.TestCase), {'name': _name, '__module__': __name__})
-    globals()[_class.__name__] = _class
-del _class
+globals().update(cases(CookieTests, __name__))
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ import support_sockets
 import support_tls
 from backends import clients
 
+from client.of_each import OfEachClient, cases
 from client.test_redirects import Site
 from ws4py.exc import HandshakeError
 from ws4py.limits import Limits
@@ -29,27 +30,14 @@ def saying(answer: bytes) -> Callable[[socket.socket], None]:
     return script
 
 
-class Proxied:
+class Proxied(OfEachClient):
     """A mixin; the tests of one client."""
 
-    name: str
-
-    def setUp(self: Any) -> None:
-        missing = clients.missing(self.name)
-        if missing:
-            self.skipTest(f'not installed: {", ".join(missing)}')
-
     def proxy(self: Any, *args: Any, **options: Any) -> support_proxies.Proxy:
-        proxy = support_proxies.Proxy(*args, **options)
-        proxy.__enter__()
-        self.addCleanup(proxy.__exit__)
-        return proxy
+        return self.enter(support_proxies.Proxy(*args, **options))
 
     def site(self: Any, context: Any = None) -> Site:
-        site = Site(context)
-        site.__enter__()
-        self.addCleanup(site.__exit__)
-        return site
+        return self.enter(Site(context))
 
     def connect(self: Any, url: str, proxy: Any, context: Any = None, **attributes: Any) -> Any:
         def init(client: Any, *args: Any, **options: Any) -> None:
@@ -139,10 +127,7 @@ class Proxied:
                 self.connect('ws://example.test/', url)
 
 
-for _name in clients.OURS:
-    _class = type(f'Proxied_{_name}', (Proxied, unittest.TestCase), {'name': _name, '__module__': __name__})
-    globals()[_class.__name__] = _class
-del _class
+globals().update(cases(Proxied, __name__))
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from wsgiref.simple_server import make_server
 import support_tls
 from backends import clients
 
+from client.of_each import OfEachClient, cases
 from ws4py.client import USER_AGENT, WebSocketBaseClient
 from ws4py.exc import HandshakeError
 from ws4py.server.wsgirefserver import WebSocketWSGIRequestHandler, WSGIServer
@@ -57,21 +58,12 @@ class Site:
         self.server.server_close()
 
 
-class Redirects:
+class Redirects(OfEachClient):
     """A mixin; the tests of one client."""
 
-    name: str
-
     def setUp(self: Any) -> None:
-        missing = clients.missing(self.name)
-        if missing:
-            self.skipTest(f'not installed: {", ".join(missing)}')
+        super().setUp()
         self.site = self.enter(Site())
-
-    def enter(self: Any, site: Site) -> Site:
-        site.__enter__()
-        self.addCleanup(site.__exit__)
-        return site
 
     def connect(self: Any, url: str, context: Any = None, **attributes: Any) -> Any:
         options = {'headers': attributes.pop('headers', ())}
@@ -158,10 +150,7 @@ class Alone(unittest.TestCase):
             client._feed_response(b'HTTP/1.1 302 Found\r\nLocation: http://localhost/\r\n\r\n')
 
 
-for _name in clients.OURS:
-    _class = type(f'Redirects_{_name}', (Redirects, unittest.TestCase), {'name': _name, '__module__': __name__})
-    globals()[_class.__name__] = _class
-del _class
+globals().update(cases(Redirects, __name__))
 
 
 if __name__ == '__main__':
