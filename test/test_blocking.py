@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import select
 import socket
@@ -14,7 +15,7 @@ from unittest import mock
 import support_tls
 from helpers import TIMEOUT, needs_certificates, tls_pair, wait_for
 
-from ws4py.blocking import has_room, recv_tls, sendall_tls, wait
+from ws4py.blocking import RECORD, has_room, recv_tls, sendall_tls, wait
 
 SIZE = 3_000_000  # bytes, more than all buffers between two ends hold
 
@@ -136,6 +137,42 @@ class TLS(unittest.TestCase):
             self.assertEqual(reader.outcome(), data)
         for writer in writers:
             writer.outcome()
+
+    def test_records_that_have_come_together_are_read_together(self) -> None:
+        ours, peer = self.pair()
+        data = random.Random(3).getrandbits(8 * 50_000).to_bytes(50_000, 'big')
+        for size, sizes in ((65536, [50_000]), (20_000, [20_000, 20_000, 10_000]), (RECORD, [RECORD] * 3 + [848])):
+            peer.sendall(data)
+            pieces = [recv_tls(ours, size, threading.Lock(), TIMEOUT) for _ in sizes]
+            # What is left of a record that was cut is read by itself, as it may be the last.
+            while sum(map(len, pieces)) < len(data):
+                pieces.append(recv_tls(ours, size, threading.Lock(), TIMEOUT))
+            self.assertEqual(b''.join(pieces), data)
+            self.assertEqual(len(pieces[0]), sizes[0])
+            self.assertTrue(all(len(piece) <= size for piece in pieces))
+
+    def test_nothing_behind_a_full_record(self) -> None:
+        ours, peer = self.pair()
+        peer.sendall(bytes(RECORD))
+        self.assertEqual(recv_tls(ours, 65536, threading.Lock(), TIMEOUT), bytes(RECORD))
+
+    def test_the_end_behind_a_full_record(self) -> None:
+        for ragged in (True, False):
+            with self.subTest(suppress_ragged_eofs=ragged):
+                ours, peer = self.pair()
+                ours.suppress_ragged_eofs = ragged
+                peer.sendall(bytes(RECORD))
+                socket.socket.shutdown(peer, socket.SHUT_WR)
+                self.assertEqual(recv_tls(ours, 65536, threading.Lock(), TIMEOUT), bytes(RECORD))
+                self.assertEqual(recv_tls(ours, 65536, threading.Lock(), TIMEOUT), b'')
+
+    def test_what_is_wrong_behind_a_full_record(self) -> None:
+        ours, peer = self.pair()
+        peer.sendall(bytes(RECORD))
+        with socket.socket(fileno=os.dup(peer.fileno())) as plain:
+            plain.sendall(b'\x17\x03\x03\x00\x20' + bytes(32))
+        with self.assertRaises(ssl.SSLError):
+            recv_tls(ours, 65536, threading.Lock(), TIMEOUT)
 
     def test_the_end(self) -> None:
         ours, peer = self.pair()

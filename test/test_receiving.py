@@ -776,6 +776,14 @@ class Driven(Case):
             self.assertTrue(websocket.once())
         self.assertEqual(websocket.calls, [('message', b'%d' % at) for at in range(5)])
 
+    @needs_certificates
+    def test_a_large_message_over_tls_is_read_at_once(self) -> None:
+        websocket, peer, _ = self.attached(pair=tls_pair())
+        self.assertTrue(websocket.once())
+        peer.sock.sendall(frame(OPCODE_BINARY, bytes(60_000), masked=True))
+        self.assertTrue(websocket.once())
+        self.assertEqual(websocket.calls, [('message', bytes(60_000))])
+
 
 @needs_certificates
 class OverTLS(Case):

@@ -17,7 +17,9 @@ import ssl
 import threading
 from typing import Optional, Union
 
-__all__ = ['has_room', 'recv_tls', 'sendall_tls', 'wait']
+__all__ = ['has_room', 'recv_on', 'recv_tls', 'sendall_tls', 'wait']
+
+RECORD = 16 * 1024  # bytes that a record of TLS has at most (RFC 8446 section 5.1)
 
 Buffer = Union[bytes, bytearray, memoryview]
 
@@ -45,6 +47,24 @@ def has_room(sock: Optional[socket.socket]) -> bool:
     return False
 
 
+def recv_on(sock: ssl.SSLSocket, data: bytes, size: int) -> bytes:
+    """*data*, received from a TLS socket that does not block, and what has come behind it; at most *size* bytes.
+
+    One ``recv`` gives no more than one record. A full one is part of something large, of which more is likely to be
+    there: reading on costs less than coming back.
+
+    :raises OSError: as ``recv`` does, but for an end, which is left for the next call. OpenSSL says only once what is
+        wrong; what was received before goes with it.
+    """
+    parts, size = [data], size - len(data)
+    with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError):
+        while size > 0 and len(data) == RECORD:
+            data = sock.recv(size)
+            parts.append(data)
+            size -= len(data)
+    return b''.join(parts)
+
+
 def recv_tls(sock: ssl.SSLSocket, size: int, lock: threading.Lock, timeout: Optional[float]) -> bytes:
     """At most *size* bytes from a TLS socket; b'' at its end.
 
@@ -56,7 +76,7 @@ def recv_tls(sock: ssl.SSLSocket, size: int, lock: threading.Lock, timeout: Opti
         with lock:
             sock.setblocking(False)
             try:
-                return sock.recv(size)
+                return recv_on(sock, sock.recv(size), size)
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLWantWriteError:

@@ -183,6 +183,8 @@ class Receiver(Sender):
         else:
             with self._tls_lock:
                 data = sock.recv(size)
+                if len(data) >= blocking.RECORD and isinstance(sock, ssl.SSLSocket):
+                    data = blocking.recv_on(sock, data, size)
         return data
 
     @property
