@@ -200,16 +200,15 @@ def request_from_environ(environ: Mapping[str, Any]) -> Request:
 
     :raises HTTPError: 400 a header or the version is malformed, 505 not HTTP/1.x.
     """
+    fields = [(key[5:], environ[key]) for key in environ if key[:5] == 'HTTP_']
+    if environ.get('CONTENT_LENGTH'):
+        fields.append(('CONTENT_LENGTH', environ['CONTENT_LENGTH']))
     headers = Headers()
-    for key, value in environ.items():
-        if key.startswith('HTTP_'):
-            key = key[5:]
-        elif key != 'CONTENT_LENGTH' or not value:
-            continue
-        try:
+    try:
+        for key, value in fields:
             headers.add(key.replace('_', '-').title(), value)
-        except ValueError as error:
-            raise HTTPError(400, str(error)) from None
+    except ValueError as error:
+        raise HTTPError(400, str(error)) from None
     path = environ.get('SCRIPT_NAME', '') + environ.get('PATH_INFO', '')
     target = quote(path, safe="/!$&'()*+,;=:@~", encoding='latin-1', errors='replace') or '/'
     if environ.get('QUERY_STRING'):
@@ -299,9 +298,9 @@ def check_response(
     headers = response.headers
     if response.status != 101:
         raise HandshakeError(f'the response is {response.status} {show(response.phrase)} (expected 101)')
-    if _elements(headers, 'Upgrade') != ['websocket']:
+    if _elements(headers.get_all('Upgrade')) != ['websocket']:
         raise HandshakeError(_unexpected(headers, 'Upgrade', "'websocket'"))
-    if 'upgrade' not in _elements(headers, 'Connection'):
+    if 'upgrade' not in _elements(headers.get_all('Connection')):
         raise HandshakeError(_unexpected(headers, 'Connection', "'Upgrade'"))
     expected = accept_key(key)
     if headers.get_all('Sec-WebSocket-Accept') != [expected]:
@@ -331,9 +330,10 @@ def _check_request(request: Request, version: Collection[int], origins: Optional
     if request.method != 'GET':
         raise HTTPError(405, f'the method is {show(request.method)} (expected GET)')
     for name, token in (('Upgrade', 'websocket'), ('Connection', 'Upgrade')):
-        if not any(headers.get_all(name)):
+        values = headers.get_all(name)
+        if not any(values):
             raise HTTPError(400, _not_defined(name))
-        if token.lower() not in _elements(headers, name):
+        if token.lower() not in _elements(values):
             raise HTTPError(400, _unexpected(headers, name, repr(token)))
     if request.version < (1, 1):
         raise HTTPError(505, 'HTTP/1.0 has no WebSocket (expected HTTP/1.1)')
@@ -369,9 +369,9 @@ def _select_protocols(
     return selected
 
 
-def _elements(headers: Headers, name: str) -> list[str]:
+def _elements(values: list[str]) -> list[str]:
     """The elements of a list header in lower case, to be compared as a whole and never as parts of a string."""
-    return [element.lower() for element in split_list(headers.get_all(name))]
+    return [element.lower() for element in split_list(values)]
 
 
 def _only(headers: Headers, name: str) -> str:

@@ -236,7 +236,7 @@ class Response:
             raise ValueError(f'{self.status!r} is not a status (expected 100 to 999)')
         if _NOT_IN_VALUE.search(self.phrase):
             raise ValueError(f'{show(self.phrase)} is not a reason phrase (expected printable characters)')
-        headers = self.headers.copy()
+        headers = self.headers.copy() if self.status >= 200 else self.headers  # which is complete
         phrase = self.phrase or STANDARD_PHRASES.get(self.status, '')
         body = b'' if self.status in BODILESS else bytes(self.body)
         if self.status >= 200:
@@ -302,8 +302,7 @@ def parse_version(text: str) -> tuple[int, int]:
 
 def split_list(values: Iterable[str]) -> list[str]:
     """The elements of a comma-separated header in all its lines, empty ones left out (RFC 9110 section 5.6.1)."""
-    elements = (element.strip(' \t') for value in values for element in value.split(','))
-    return [element for element in elements if element]
+    return [found for value in values for element in value.split(',') if (found := element.strip(' \t'))]
 
 
 def parse_token_list(values: Iterable[str]) -> list[str]:

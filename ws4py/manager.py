@@ -35,7 +35,7 @@ from typing import Any, Callable, Optional, Union
 from ws4py import closecode, timers
 from ws4py.broadcasting import broadcast
 from ws4py.messaging import Message, Payload
-from ws4py.sending import Driver
+from ws4py.sending import UNWATCHED, Driver
 from ws4py.timers import Timer, Timers
 from ws4py.websocket import WebSocket
 
@@ -50,10 +50,11 @@ WRITE = getattr(select, 'EPOLLOUT', 0)  # which epoll reports alone where there 
 class WatchingPoller(abc.ABC):
     """A poller that can watch for reading and for room to write. Thread-safe.
 
-    A change made while another thread polls counts at once under epoll and kqueue, from the next poll on under select.
-
     :param timeout: seconds that a poll lasts when nothing happens.
     """
+
+    #: A change made while another thread polls counts at once; else from the next poll on.
+    at_once = False
 
     def __init__(self, timeout: float = 0.1) -> None:
         self.timeout = timeout
@@ -136,6 +137,8 @@ class SelectPoller(WatchingPoller):
 class EPollPoller(WatchingPoller):
     """A poller on ``epoll``, for Linux."""
 
+    at_once = True
+
     def __init__(self, timeout: float = 0.1) -> None:
         super().__init__(timeout)
         self._epoll = select.epoll()
@@ -172,6 +175,7 @@ class KQueuePoller(WatchingPoller):
     """A poller on ``kqueue``, for macOS and the BSDs."""
 
     MAX_EVENTS = 1024  # taken in one poll
+    at_once = True
 
     def __init__(self, timeout: float = 0.1) -> None:
         super().__init__(timeout)
@@ -250,7 +254,7 @@ class WebSocketManager(Driver, threading.Thread):
         self._clock = Timers()
         self._hurry = threading.local()  # .on is True in a thread that broadcasts, also through a send() of its own
         self._judged: Any = None  # the poller of which this is known:
-        self._watching = False  # it can tell where there is room to write
+        self._watching = False  # what _can_watch() says
         self._stopping = False
         self._pid = os.getpid()
         self._wake_reader: Optional[socket.socket] = None
@@ -299,7 +303,7 @@ class WebSocketManager(Driver, threading.Thread):
         going = True
         try:
             if isinstance(websocket, WebSocket):
-                websocket.attach(self, queued=isinstance(self.poller, WatchingPoller))
+                websocket.attach(self, queued=self._can_watch())
                 going = websocket.call(websocket.opened)
             else:
                 websocket.opened()
@@ -318,6 +322,7 @@ class WebSocketManager(Driver, threading.Thread):
 
     def _opened(self, websocket: Any, fd: int, going: bool) -> None:
         """``opened()`` has returned, or *going* is False and it raised: let the loop go on from there."""
+        plain = False
         try:
             with self._table:
                 self._opening.discard(websocket)
@@ -325,13 +330,22 @@ class WebSocketManager(Driver, threading.Thread):
                     if not going:  # nothing more is processed
                         self._lingering[websocket] = True
                     self.poller.register(fd)
-                    self.watch(websocket)
+                    # Nearly every one only waits for bytes that are still to come: the poller will say so.
+                    plain = going and isinstance(websocket, WebSocket) and self._is_plain(websocket)
+                    if not plain:
+                        self.watch(websocket)
         except BaseException:
             self.drop(websocket)
             raise
         if not going:
             self.call_later(0, functools.partial(self._finish, websocket))
-        self._wake()
+        if not plain:
+            self._wake()
+
+    def _is_plain(self, websocket: WebSocket) -> bool:
+        """True when a poller that knows it only by ``register()`` finds out all there is, and at once."""
+        seen = getattr(self.poller, 'at_once', False) is True
+        return seen and websocket.watched == UNWATCHED and not websocket.holds_input
 
     def remove(self, websocket: Any) -> None:
         """Drive *websocket* no more. Its ``closed()`` is not called; a stranger is ignored.
@@ -407,7 +421,7 @@ class WebSocketManager(Driver, threading.Thread):
             if fd is None or not isinstance(websocket, WebSocket) or self._pid != os.getpid():
                 return
             write, full = websocket.watched
-            if isinstance(self.poller, WatchingPoller):
+            if self._can_watch():
                 read = self._lingering.get(websocket, not full) and websocket not in self._opening
                 self.poller.watch(fd, read, write)
         if not full:
@@ -432,6 +446,13 @@ class WebSocketManager(Driver, threading.Thread):
     def in_loop(self) -> bool:
         """True in the thread of the loop and in one that broadcasts, or when no loop is there to wait for."""
         return self.ident == threading.get_ident() or getattr(self._hurry, 'on', False) or not self.is_alive()
+
+    def _can_watch(self) -> bool:
+        """True when the poller can also tell where there is room to write."""
+        poller = self.poller
+        if poller is not self._judged:  # isinstance() is slow with abstract classes
+            self._watching, self._judged = isinstance(poller, WatchingPoller), poller
+        return self._watching
 
     # The loop
 
@@ -498,9 +519,7 @@ class WebSocketManager(Driver, threading.Thread):
             poller = self.poller
             for fd in poller.poll():
                 self._read(fd)
-            if poller is not self._judged:  # isinstance() is slow with abstract classes
-                self._judged, self._watching = poller, isinstance(poller, WatchingPoller)
-            if self._watching:
+            if self._can_watch():
                 for fd in poller.writable():
                     self._write(fd)
         except Exception:

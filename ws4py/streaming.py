@@ -333,7 +333,9 @@ class Stream:
             self.pongs.append(received(PongControlMessage, payload))
         else:
             try:
-                self.closing = CloseControlMessage(*closecode.parse(payload))
+                code, reason = closecode.parse(payload)
+                self.closing = received(CloseControlMessage, payload)
+                self.closing.code, self.closing.reason = code, reason
             except ProtocolException:
                 # The application sees a Close without a code, the peer is told what was wrong with it.
                 self.closing = CloseControlMessage(closecode.NO_STATUS_RECEIVED)

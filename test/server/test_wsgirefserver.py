@@ -6,6 +6,7 @@ import http.client
 import itertools
 import logging
 import os
+import queue
 import select
 import signal
 import socket
@@ -513,11 +514,49 @@ class PatienceTest(ServerTestCase):
         self.assertTrue(receive(near, 12).startswith(b'HTTP/1.1 101'))
         until(lambda: self.handler.made)
 
-    def test_threads_end(self) -> None:
+    def threads(self, server: Any) -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if getattr(thread, '_server', None) is server]
+
+    def test_one_thread_for_requests_one_after_the_other(self) -> None:
         server = self.serve()
         self.check_echo(server)
-        until(lambda: not server._requests)
-        self.assertEqual([thread for thread in threading.enumerate() if thread.name == 'WSGIRequest'], [])
+        until(lambda: server._idle and not server._requests)
+        first = self.threads(server)
+        self.check_echo(server)
+        until(lambda: server._idle and not server._requests)
+        self.assertEqual(self.threads(server), first)
+        self.assertEqual([thread.name for thread in first], ['WSGIRequest'])
+
+    def test_threads_end_when_nothing_comes(self) -> None:
+        server = self.serve()
+        with patch.object(wsgirefserver, 'KEEP', 0.05):
+            self.check_echo(server)
+            until(lambda: not self.threads(server))
+        self.assertEqual(server._idle, [])
+        self.check_echo(server)
+
+    def test_threads_end_with_the_server(self) -> None:
+        server = self.serve()
+        with patch.object(wsgirefserver, 'KEEP', None):
+            self.check_echo(server)
+            until(lambda: server._idle)
+            server.stop()
+            until(lambda: not self.threads(server))
+        self.assertIsNone(server.next_request(wsgirefserver._RequestThread(server)))
+
+    def test_a_request_that_comes_when_a_thread_is_about_to_end(self) -> None:
+        server = self.serve()
+
+        class Late:
+            def get(self, timeout: Optional[float] = None) -> Any:
+                if timeout is None:
+                    return 'the request'
+                server._idle.pop()  # as process_request() does
+                raise queue.Empty
+
+        thread = wsgirefserver._RequestThread(server)
+        thread.requests = Late()  # type: ignore[assignment]
+        self.assertEqual(server.next_request(thread), 'the request')
 
     def test_clients_that_go(self) -> None:
         server = self.serve()

@@ -10,10 +10,11 @@
 Who does what, in which thread:
 
 - the thread of ``serve_forever()`` accepts connections and nothing else, so no client can keep others out;
-- each request has a short-lived daemon thread, which does the TLS handshake, reads the head before one deadline, and
+- each request has a daemon thread to itself, which does the TLS handshake, reads the head before one deadline, and
   calls the WSGI application. There are at most :attr:`WSGIServer.max_requests` of them: the one that has been waiting
-  longest for its client's head is dropped for a new one;
-- a request that became a websocket goes to the :class:`~ws4py.websocket.WebSocket` manager's thread, and its own ends.
+  longest for its client's head is dropped for a new one. A thread that is done takes the next request, and ends when
+  there is none for a second;
+- a request that became a websocket goes to the :class:`~ws4py.websocket.WebSocket` manager's thread.
 
 The head is read by :mod:`ws4py.http11`, not by ``http.server``: the same rules and limits hold as everywhere, and what
 a client sends behind its upgrade request is the beginning of the stream. It is still wsgiref: one request for
@@ -26,6 +27,7 @@ import contextlib
 import errno
 import io
 import logging
+import queue
 import re
 import socket
 import ssl
@@ -33,7 +35,6 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from http.client import HTTPMessage
 from typing import Any, Optional
 from wsgiref import simple_server
@@ -54,6 +55,7 @@ __all__ = ['WSGIServer', 'WebSocketWSGIApplication', 'WebSocketWSGIHandler', 'We
 logger = logging.getLogger('ws4py')
 
 LINGER = 1.0  # seconds that a refused client may go on sending, so that it gets to read why
+KEEP = 1.0  # seconds that a thread waits for another request
 PATIENCE = 1.0  # seconds that a new request waits for another to end, when there are too many
 BLOCK = 64 * 1024  # bytes of one read
 # The client that could not be accepted is still there, and would be tried again at once and without end.
@@ -89,8 +91,11 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
 
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         """As PEP 3333 has it, but an upgrade may have its two hop-by-hop headers."""
-        hop_by_hop = [header for header in headers if header[0].lower() in UPGRADE_HEADERS]
-        write = super().start_response(status, [header for header in headers if header not in hop_by_hop], exc_info)
+        others: list[Any] = []
+        hop_by_hop: list[Any] = []
+        for header in headers:
+            (hop_by_hop if header[0].lower() in UPGRADE_HEADERS else others).append(header)
+        write = super().start_response(status, others, exc_info)
         for name, value in hop_by_hop:
             self.headers.add_header(name, value)
         return write
@@ -125,13 +130,19 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
             request.connection.settimeout(None)
             request.server.link_websocket_to_server(websocket)
 
+    # wsgiref knows of any other client that has gone that this is no failure, but not of one of TLS.
+
     def _write(self, data: Any) -> Any:
-        with _gone_as_reset():
+        try:
             return super()._write(data)
+        except ssl.SSLEOFError as error:
+            raise _reset() from error
 
     def _flush(self) -> None:
-        with _gone_as_reset():
+        try:
             super()._flush()
+        except ssl.SSLEOFError as error:
+            raise _reset() from error
 
     def run(self, application: Any) -> None:
         """Run the application. A websocket that it made in vain is ended, when the response that says so is out."""
@@ -149,13 +160,8 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
         return self.status is not None and self.status.startswith('101')
 
 
-@contextlib.contextmanager
-def _gone_as_reset() -> Iterator[None]:
-    """Raise for a client of TLS that has gone what is raised for any other: wsgiref knows that for no failure."""
-    try:
-        yield
-    except ssl.SSLEOFError as error:
-        raise ConnectionResetError(errno.ECONNRESET, 'the client has gone') from error
+def _reset() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, 'the client has gone')
 
 
 class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
@@ -164,6 +170,7 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
     server: WSGIServer
     wfile: Any
     timeout = 60.0  # seconds for each read of a body and each write of a response
+    rbufsize = 0  # nobody reads from there
     wbufsize = -1  # a head leaves in one piece
     disable_nagle_algorithm = True
     rest = b''  # what the client sent behind its request
@@ -191,8 +198,9 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
         if length > len(rest) and '100-continue' in map(str.lower, request.headers.get_all('Expect')):
             self.connection.sendall(b'HTTP/1.1 100 Continue\r\n\r\n')
         self.rest = rest[length:]
-        # The buffer stays for as long as the environ does, and an upgrade has no body.
-        body = io.BufferedReader(_Body(self.connection, rest[:length], length), max(1, min(length, BLOCK)))
+        body: Any = io.BytesIO(rest[:length])
+        if length > len(rest):
+            body = io.BufferedReader(_Body(self.connection, rest, length), min(length, BLOCK))
         handler = WebSocketWSGIHandler(body, self.wfile, self.get_stderr(), self.get_environ())
         handler.request_handler = self
         handler.run(self.server.get_app())
@@ -232,7 +240,7 @@ class WebSocketWSGIRequestHandler(simple_server.WSGIRequestHandler):
         for name, value in request.headers.items():
             # In an environ Sec_WebSocket_Key would be the same as Sec-WebSocket-Key, and no proxy knows it.
             if '_' not in name:
-                self.headers[name] = value
+                self.headers.set_raw(name, value)  # which Request.parse() has judged
 
 
 class WSGIServer(simple_server.WSGIServer):
@@ -269,6 +277,7 @@ class WSGIServer(simple_server.WSGIServer):
         self._changed = threading.Condition()  # guards what follows
         self._requests: dict[threading.Thread, Any] = {}  # the socket of each request in progress, oldest first
         self._heads: dict[threading.Thread, Any] = {}  # of those whose head is still awaited
+        self._idle: list[_RequestThread] = []  # threads that wait for another request
         self._upgraded: weakref.WeakSet[Any] = weakref.WeakSet()  # sockets that are the manager's
         self._closing = False
         if ':' in server_address[0]:
@@ -291,7 +300,8 @@ class WSGIServer(simple_server.WSGIServer):
         """Give an open websocket to the manager, which closes its socket from now on; from any thread."""
         with self._changed:
             self._upgraded.add(ws.sock)
-        self.initialize_websockets_manager()
+        if self.manager is None:
+            self.initialize_websockets_manager()
         try:
             if not self._closing:
                 self.manager.add(ws)
@@ -314,6 +324,8 @@ class WSGIServer(simple_server.WSGIServer):
             me = threading.current_thread()
             self._changed.wait_for(lambda: self._requests.keys() <= {me}, self.limits.close_timeout)
             self._closing = True  # what becomes a websocket from now on is too late
+            while self._idle:
+                self._idle.pop().requests.put(None)
         if self.manager is not None:
             if self.shutdown_spread:
                 self.manager.close_all(spread=self.shutdown_spread)
@@ -338,24 +350,25 @@ class WSGIServer(simple_server.WSGIServer):
         return request, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread."""
-        thread = threading.Thread(
-            target=self.process_request_thread, args=(request, client_address), name='WSGIRequest', daemon=True
-        )
+        """Give the connection a thread, one that is there or a new one."""
         with self._changed:
             if len(self._requests) >= self.max_requests:
                 self._drop_oldest()
                 if not self._changed.wait_for(lambda: len(self._requests) < self.max_requests, PATIENCE):
                     raise RuntimeError(f'all of the {self.max_requests} requests in progress are being answered')
+            is_new = not self._idle
+            thread = _RequestThread(self) if is_new else self._idle.pop()
             self._requests[thread] = self._heads[thread] = request
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads
-            self._forget(thread)
-            raise
+            thread.requests.put((request, client_address))
+        if is_new:
+            try:
+                thread.start()
+            except RuntimeError:  # no more threads
+                self._forget(thread)
+                raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one request, in the thread that was made for it."""
+        """Answer one request, in its own thread."""
         try:
             self.finish_request(request, client_address)
         except Exception:
@@ -363,6 +376,21 @@ class WSGIServer(simple_server.WSGIServer):
         finally:
             self.shutdown_request(request)
             self._forget(threading.current_thread())
+
+    def next_request(self, thread: _RequestThread) -> Optional[tuple[Any, Any]]:
+        """Wait for another request for *thread*; None when it shall end, because none comes or the server is closed."""
+        with self._changed:
+            if self._closing:
+                return None
+            self._idle.append(thread)
+        try:
+            return thread.requests.get(timeout=KEEP)
+        except queue.Empty:
+            with self._changed:
+                if thread in self._idle:
+                    self._idle.remove(thread)
+                    return None
+        return thread.requests.get()  # which was given to it just now
 
     def head_complete(self) -> None:
         """The request of this thread is there, it is not dropped for another one any more."""
@@ -401,6 +429,25 @@ class WSGIServer(simple_server.WSGIServer):
             self._heads.pop(thread, None)
             self._requests.pop(thread, None)
             self._changed.notify_all()
+
+
+class _RequestThread(threading.Thread):
+    """Answers one request after another, for as long as a next one comes soon: a thread costs more than a request.
+
+    :ivar requests: its next one is put here, by the server when it took this out of those that are idle.
+    """
+
+    def __init__(self, server: WSGIServer) -> None:
+        super().__init__(name='WSGIRequest', daemon=True)
+        self.requests: queue.SimpleQueue[Optional[tuple[Any, Any]]] = queue.SimpleQueue()
+        self._server = server
+
+    def run(self) -> None:
+        """Answer requests until none comes for a while, or the server is closed."""
+        task = self.requests.get()
+        while task is not None:
+            self._server.process_request_thread(*task)
+            task = self._server.next_request(self)
 
 
 class _Body(io.RawIOBase):
