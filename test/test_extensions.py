@@ -201,6 +201,7 @@ class MessagesTest(unittest.TestCase):
         plain = message.frame((), False)
         self.assertEqual(plain, TextMessage(text).single())
         self.assertIs(message.frame((), False), plain)
+        self.assertIs(message.plain, plain)
         frames = [message.frame((codec,), False) for codec in codecs]
         self.assertIs(frames[0], frames[1])
         self.assertIsNot(frames[0], frames[2])

@@ -18,6 +18,7 @@ Pure. The negotiation is called by :mod:`ws4py.handshake` and the clients; :func
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Optional, Protocol, Union
 
@@ -266,10 +267,13 @@ class SharedMessage:
         self._payloads: dict[tuple[object, ...], tuple[int, bytes]] = {}
         self._frames: dict[tuple[object, ...], bytes] = {}
 
+    @functools.cached_property
+    def plain(self) -> bytes:
+        """Its frame for a connection without codecs and mask, which nearly every one is."""
+        return self.frame((), False)
+
     def frame(self, codecs: Sequence[Codec], mask: bool) -> bytes:
         """Its frame for a connection with these *codecs*."""
-        if not codecs and not mask and () in self._frames:  # nearly always, and the shortest way
-            return self._frames[()]
         applied = [codec for codec in codecs if codec.applies(self.size, self.message.compress)]
         for codec in applied:
             codec.forget()

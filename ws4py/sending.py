@@ -267,7 +267,7 @@ class Sender:
         """Send a message that goes to many, and never wait for this peer; called by who broadcasts."""
         with self._lock:
             if self._is_free():
-                self._write(message.frame(self._codecs, mask))
+                self._write(message.frame(self._codecs, mask) if self._codecs or mask else message.plain)
                 return
         self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
 

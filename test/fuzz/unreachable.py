@@ -74,8 +74,7 @@ UNREACHABLE: dict[str, dict[str, str]] = {
         "f'{show(self.phrase)} is not a reason phrase (expected printable characters)')": _PARSED,
     },
     'inflate': {
-        'extensions: SharedMessage.frame: if not codecs and not mask and () in self._frames:  # nearly always, '
-        'and the shortest way -> return self._frames[()]': 'an extension is in this target',
+        'extensions: SharedMessage.plain: return self.frame((), False)': 'an extension is in this target',
         'streaming: Stream._decode: for codec in others: -> '
         'pieces = _through(codec, pieces, final)': 'there is only one',
         'streaming: Stream._begin: if self._codecs: -> the end': 'an extension is in this target; stream has none',

@@ -385,7 +385,10 @@ class Server:
     @property
     def websockets(self) -> set[WebSocket]:
         """The websockets of this moment: a copy, which does not change under who walks it."""
-        return {connection.websocket for connection in list(self._connections) if not connection.over}
+        return set(self._websockets())
+
+    def _websockets(self) -> list[WebSocket]:
+        return [connection.websocket for connection in list(self._connections) if not connection.over]
 
     def broadcast(self, message: Union[Payload, Message, Iterable[Payload]], binary: bool = False) -> None:
         """Send *message* to every websocket, without waiting for any of them. What fails is logged.
@@ -393,7 +396,7 @@ class Server:
         :param message: text, bytes, a Message, or an iterable of chunks, which are sent as fragments.
         :param binary: as for :meth:`ws4py.websocket.WebSocket.send`.
         """
-        broadcast(self.websockets, message, binary, async_websocket.PLAIN)
+        broadcast(self._websockets(), message, binary, async_websocket.PLAIN)
 
     def close(self, code: int = closecode.GOING_AWAY, reason: str = SHUTTING_DOWN, spread: float = 0.0) -> None:
         """Stop listening, refuse what is not a websocket yet, begin the closing handshake on every websocket.
