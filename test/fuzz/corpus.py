@@ -13,10 +13,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Optional
 
+import ws4py
+
+PACKAGE = Path(ws4py.__file__).resolve().parent  # the one that is run, which may be an installed one
 DIRECTORY = Path(__file__).resolve().parent / 'corpus'
 # Where steps count: in ws4py, and in what tells one difference from another.
 WATCHED = (
-    str(Path(__file__).resolve().parents[2] / 'ws4py'),
+    str(PACKAGE),
     str(Path(__file__).resolve().with_name('differential.py')),
 )
 MOST = 300  # inputs of a target

@@ -21,7 +21,6 @@ from .targets import TARGETS, Target
 from .unreachable import OUTSIDE, UNREACHABLE
 
 TEST = Path(__file__).resolve().parents[1]
-PACKAGE = TEST.parent / 'ws4py'
 MEASURE = [sys.executable, '-m', 'coverage']
 
 
@@ -45,7 +44,7 @@ def measure(name: str, target: Target, inputs: list[bytes]) -> Reached:
     with tempfile.TemporaryDirectory() as directory:
         packed = Path(directory, 'inputs')
         packed.write_text(corpus.build(inputs), 'ascii')
-        include = ','.join(f'{PACKAGE / module}.py' for module in target.modules)
+        include = ','.join(f'{corpus.PACKAGE / module}.py' for module in target.modules)
         options = [f'--data-file={directory}/data', f'--rcfile={TEST.parent / "pyproject.toml"}']
         run = [*MEASURE, 'run', *options, '-m', 'fuzz.reach', name, str(packed)]
         subprocess.run(run, cwd=TEST, check=True)
@@ -58,7 +57,7 @@ def measure(name: str, target: Target, inputs: list[bytes]) -> Reached:
     branches = explained = 0
     for path, file in files.items():
         file_path = TEST / path
-        module = file_path.resolve().relative_to(PACKAGE.resolve()).with_suffix('').as_posix()
+        module = file_path.resolve().relative_to(corpus.PACKAGE).with_suffix('').as_posix()
         lines = ['', *file_path.read_text('utf-8').splitlines()]
         for function, region in file['functions'].items():
             function = function.partition('@')[0]  # of a property and its setter
