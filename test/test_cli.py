@@ -377,11 +377,9 @@ class PipeTest(unittest.TestCase):
         self.assertIn('pip install "ws4py[socks]"', errors.getvalue())
 
     def test_it_connects_again(self) -> None:
-        opened = threading.Event()
-
-        class Told(EchoWebSocket):
+        class Welcoming(EchoWebSocket):
             def opened(self) -> None:
-                opened.set()
+                self.send('welcome')  # who has got this knows that there is a connection
 
         with serving(EchoWebSocket) as url:
             process = self.start('--reconnect', url)
@@ -394,8 +392,8 @@ class PipeTest(unittest.TestCase):
         while line != 'ws4py: there is no connection, the line was not sent\n':
             self.assertIn('connecting again in', line)
             line = process.stderr.readline().decode()
-        with serving(Told, int(url.rstrip('/').rpartition(':')[2])):
-            self.assertTrue(opened.wait(TIMEOUT))
+        with serving(Welcoming, int(url.rstrip('/').rpartition(':')[2])):
+            self.assertEqual(process.stdout.readline(), b'welcome\n')
             self.say(process, b'here again\n')
             self.assertEqual(process.stdout.readline(), b'here again\n')
             process.stdin.close()
