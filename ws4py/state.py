@@ -33,6 +33,8 @@ class State(enum.Enum):
 class Event(enum.Enum):
     """What moves it."""
 
+    __hash__ = object.__hash__
+
     OPENED = 'opened'  # the opening handshake is done
     SENT = 'sent'  # our Close frame is on its way
     RECEIVED = 'received'  # the peer's Close frame is here

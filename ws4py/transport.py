@@ -168,7 +168,7 @@ class TransportSocket(FedSocket):
         if self._closed:  # a second close() would make TLS forget how to abort(), and it may come from inside the first
             return
         self._closed = True
-        if not self._gone:
+        if not self._gone and (hasattr(self, '_sslobj') or self.transport.get_write_buffer_size()):
             # A peer that does not end TLS as it should is not waited for longer than one that does not read.
             self._patience = self._loop.call_later(self.linger, self.transport.abort)
         self.transport.close()

@@ -125,6 +125,8 @@ class ServerTestCase(unittest.TestCase):
         """It is still serving."""
         sock, head = self.upgrade(server, more=HELLO)
         self.assertTrue(head.startswith(b'HTTP/1.1 101 Switching Protocols\r\n'), head)
+        names = [line.partition(b':')[0] for line in head.split(b'\r\n')[1:-2]]
+        self.assertEqual(sorted(names), [b'Connection', b'Sec-WebSocket-Accept', b'Upgrade'])
         self.assertEqual(receive(sock, len(ECHO)), ECHO)
 
 
@@ -878,6 +880,15 @@ class TLSTest(ServerTestCase):
         client.close()
         client.run_forever()
         self.assertEqual(read_all(silent[0]), b'')
+
+    def test_a_client_that_has_gone_is_a_reset(self) -> None:
+        stdout = MagicMock()
+        stdout.write.side_effect = stdout.flush.side_effect = ssl.SSLEOFError
+        handler = WebSocketWSGIHandler(MagicMock(), stdout, MagicMock(), {})  # type: ignore[arg-type]
+        with self.assertRaises(ConnectionResetError):
+            handler._write(b'x')
+        with self.assertRaises(ConnectionResetError):
+            handler._flush()
 
     def test_no_tls_from_the_client(self) -> None:
         server = self.serve(ssl_context=support_tls.server_context())

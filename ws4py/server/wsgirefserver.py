@@ -103,10 +103,16 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
     def cleanup_headers(self) -> None:
         """Add what HTTP/1.1 wants and wsgiref does not know of."""
         super().cleanup_headers()
+        self.headers.setdefault('Connection', 'close')
+
+    def send_headers(self) -> None:
+        """Send the head. What a final response has to say about itself has no place in a 101 (RFC 9110 section 8.6)."""
         if self._is_upgrade():
-            del self.headers['Content-Length']  # RFC 9110 section 8.6: none in a 1xx
+            del self.headers['Content-Length']
+            self.headers_sent = True
+            self._write(f'HTTP/{self.http_version} {self.status}\r\n{self.headers}'.encode('latin-1'))
         else:
-            self.headers.setdefault('Connection', 'close')
+            super().send_headers()
 
     def finish_content(self) -> None:
         """Send what is left of the response. The application and all that is around it are through by now."""
