@@ -23,7 +23,7 @@ messaging permessage_deflate extensions
 streaming handshake proxies cookies policy auth backoff
 timers outbox blocking keepalive opening tunnels sending receiving closing
 websocket admission broadcasting manager
-driving asyncdriving transport dialing greenlets iostream async_websocket reconnecting
+driving asyncdriving transport tlstransport dialing greenlets iostream async_websocket reconnecting
 client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
 terminal demo/chat demo/pages demo/running demo/wsgi demo/__init__ demo/* cli __main__

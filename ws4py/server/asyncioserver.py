@@ -37,6 +37,7 @@ from ws4py.http11 import Request, head_reader
 from ws4py.limits import DEFAULT_LIMITS, Limits
 from ws4py.messaging import Message, Payload
 from ws4py.policy import Policy, ProcessRequest, Terms, failure
+from ws4py.tlstransport import encrypted
 from ws4py.transport import TransportConnection, TransportSocket
 from ws4py.websocket import WebSocket
 
@@ -546,10 +547,13 @@ def serve(
         options.setdefault('ssl_handshake_timeout', policy.bounds.handshake_timeout)
 
     async def listen(server: Server) -> Any:
-        make = functools.partial(WebSocketProtocol, handler_cls, server=server, policy=policy)
+        make: Any = functools.partial(WebSocketProtocol, handler_cls, server=server, policy=policy)
         loop = asyncio.get_running_loop()
+        if ssl is not None:
+            timeouts = (options.pop(f'ssl_{name}_timeout', None) for name in ('handshake', 'shutdown'))
+            make = encrypted(make, ssl, *timeouts)
         if path is not None:
-            return await loop.create_unix_server(make, path, ssl=ssl, **options)
-        return await loop.create_server(make, host, port, ssl=ssl, **options)
+            return await loop.create_unix_server(make, path, **options)
+        return await loop.create_server(make, host, port, **options)
 
     return Server(listen, policy.bounds.close_timeout)
