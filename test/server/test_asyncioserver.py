@@ -519,18 +519,43 @@ class OrdinaryRequests(ServerCase):
         self.assertEqual(asked[0], ('GET', '/health'))
 
     async def test_a_large_page_and_a_client_that_ends_its_half(self) -> None:
-        page = os.urandom(4 * MIB)
-        server = await self.serve(process_request=lambda request: Response(200, 'OK', (1, 1), Headers(), page))
-        with patch.object(asyncioserver, 'LINGER', 0.05):
-            peer = await self.dial(server)
-            peer.write(b'GET / HTTP/1.1\r\n\r\n')
-            if not self.tls:
-                peer.writer.write_eof()
-            await peer.head()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await asyncio.sleep(0.2)
-            peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            self.assertTrue(await peer.read_all() == page)
+        peer, page = await self.ask_for_a_page()
+        if not self.tls:
+            peer.writer.write_eof()
+        await peer.head()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.2)
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        self.assertTrue(await peer.read_all() == page)
+
+    async def test_a_large_page_and_a_client_that_reads_slowly(self) -> None:
+        peer, page = await self.ask_for_a_page()
+        await peer.head()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(0.5)  # many times as long as a client has that reads nothing and is sent nothing
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        self.assertTrue(await peer.read_all() == page)
+
+    async def test_a_large_page_and_a_client_that_does_not_read(self) -> None:
+        peer, page = await self.ask_for_a_page(limits=Limits(send_timeout=0.2))
+        await peer.head()
+        peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await until(lambda: not self.server._requests)
+        peer.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with contextlib.suppress(ConnectionError):
+            self.assertLess(len(await peer.read_all()), len(page))
+
+    async def ask_for_a_page(self, **options: Any) -> tuple[Peer, bytes]:
+        """A client that has asked for a page which no buffer of the kernel holds, and that page."""
+        page = os.urandom(MIB) * 16
+        response = Response(200, 'OK', (1, 1), Headers(), page)
+        lingering = patch.object(asyncioserver, 'LINGER', 0.05)
+        lingering.start()
+        self.addCleanup(lingering.stop)
+        self.server = await self.serve(process_request=lambda request: response, **options)
+        peer = await self.dial(self.server)
+        peer.write(b'GET / HTTP/1.1\r\n\r\n')
+        return peer, page
 
     async def test_coroutine(self) -> None:
         go, begun = asyncio.Event(), asyncio.Event()

@@ -139,7 +139,7 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """The client has finished: with the head, it gets its answer still; without, it leaves."""
-        if self._answered:
+        if self._answered and not self._sock.transport.get_write_buffer_size():
             self._sock.close()
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
@@ -277,7 +277,19 @@ class WebSocketProtocol(asyncio.Protocol):
                 transport.write_eof()
         transport.resume_reading()
         self._sock.linger = LINGER  # over TLS the end is a matter of both sides, some versions wait for it
-        self._timer = self._loop.call_later(LINGER, self._sock.close)
+        self._timer = self._loop.call_later(LINGER, self._leave, len(response) + 1, self._loop.time())
+
+    def _leave(self, unsent: int, since: float) -> None:
+        """Leave the client, unless it is still reading: a large answer may take it long.
+
+        :param unsent: bytes that waited at the last look, and
+        :param since: when it was that more of them did.
+        """
+        size, now, patience = self._sock.transport.get_write_buffer_size(), self._loop.time(), self._bounds.send_timeout
+        if size and (size < unsent or patience is None or now - since < patience):
+            self._timer = self._loop.call_later(LINGER, self._leave, size, now if size < unsent else since)
+        else:
+            self._sock.close()
 
     def _stop(self) -> None:
         """Nobody waits for the request, or for the application's decision, any more."""
