@@ -371,8 +371,8 @@ class Conversation:
 
     def hold(self) -> int:
         """Hold it to its end, or until Ctrl-C; the exit status."""
-        threading.Thread(target=self._run, daemon=True).start()
         try:
+            threading.Thread(target=self._run, daemon=True).start()
             self._wait()
         except KeyboardInterrupt:
             self._reconnecting.stop()

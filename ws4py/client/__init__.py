@@ -19,6 +19,7 @@ handshake mean is decided in :mod:`ws4py.handshake`.
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 import ssl
 import sys
@@ -516,7 +517,8 @@ class WebSocketBaseClient(WebSocket):
             return _make_context(options)
         except OSError as error:
             given = ', '.join(f'{key} {options[key]!r}' for key in FILES if options.get(key) is not None)
-            raise UnusableOptionsError(f'ssl_options with {given} cannot be used: {error.args[-1]}') from error
+            what = error.args[-1] or os.strerror(error.errno or 0)  # PyPy gives the number alone
+            raise UnusableOptionsError(f'ssl_options with {given} cannot be used: {what}') from error
 
 
 class Redirected(Exception):
