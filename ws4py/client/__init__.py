@@ -517,7 +517,9 @@ class WebSocketBaseClient(WebSocket):
             return _make_context(options)
         except OSError as error:
             given = ', '.join(f'{key} {options[key]!r}' for key in FILES if options.get(key) is not None)
-            what = error.args[-1] or os.strerror(error.errno or 0)  # PyPy gives the number alone
+            what = error.args[-1]
+            if error.errno is not None and not isinstance(error, ssl.SSLError):
+                what = os.strerror(error.errno)  # PyPy has no words of its own
             raise UnusableOptionsError(f'ssl_options with {given} cannot be used: {what}') from error
 
 
