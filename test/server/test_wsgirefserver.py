@@ -572,6 +572,15 @@ class PatienceTest(ServerTestCase):
         self.check_echo(server)
         until(lambda: len(self.handler.ends) == len(self.handler.made) - 1)
 
+    def test_a_connection_that_breaks_is_no_error(self) -> None:
+        server = self.serve()
+        with self.assertLogs('ws4py', 'DEBUG') as logs:
+            try:
+                raise OSError('cable cut')
+            except OSError:
+                server.handle_error(None, ('nobody', 0))
+        self.assertEqual(logs.output, ["DEBUG:ws4py:The connection of ('nobody', 0) broke: cable cut"])
+
     @unittest.skipUnless(hasattr(select, 'poll'), 'no poll')
     def test_client_that_goes_before_the_answer(self) -> None:
         gone = threading.Event()
@@ -597,6 +606,17 @@ class PatienceTest(ServerTestCase):
 
 
 class OrdinaryRequestTest(ServerTestCase):
+    def test_much_to_read(self) -> None:
+        parts = [b'a', b'b' * 3_000_000, b'c']
+
+        def large(environ: Any, start_response: Any) -> Iterable[bytes]:
+            write = start_response('200 OK', [])
+            write(b'first')
+            return parts
+
+        answer = self.ask(self.serve(large), b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+        self.assertTrue(answer.partition(b'\r\n\r\n')[2] == b'first' + b''.join(parts))
+
     def fetch(self, server: Any, path: str, data: Optional[bytes] = None, **headers: str) -> tuple[int, bytes]:
         request = urllib.request.Request(f'http://127.0.0.1:{server.server_port}{path}', data, headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
