@@ -18,7 +18,7 @@ autodoc_typehints = 'signature'
 autodoc_preserve_defaults = True
 
 # Tables are parts of pages.
-exclude_patterns = ['_build', 'attacks_table.rst', 'conformance_table.rst', 'performance_table.rst']
+exclude_patterns = ['_build', '*_table.rst']
 html_theme = 'furo'
 html_title = f'ws4py {release}'
 html_static_path = ['_static']

@@ -5,15 +5,35 @@ from __future__ import annotations
 import ast
 import dataclasses
 import importlib
+import importlib.util
+import inspect
 import re
 import unittest
 from pathlib import Path
 
+from ws4py import closecode
 from ws4py.limits import DEFAULT_LIMITS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / 'docs'
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+# Tables that pages include, which are no pages.
+TABLES = {'attacks_table', 'conformance_table', 'differential_table', 'matrix_table', 'performance_table'}
+
+# Modules that have `__all__` for each other. An application has no business there, and the reference leaves them out.
+INSIDE = """
+addresses asyncdriving blocking cli closing dialing driving greenlets iostream keepalive opening outbox receiving
+sending speedups terminal timers tlstransport transport tunnels
+"""
+
+
+def pages() -> dict[str, str]:
+    return {path.stem: path.read_text('utf-8') for path in sorted(DOCS.glob('*.rst'))}
+
+
+def modules_of_the_reference() -> list[str]:
+    return re.findall(r'^\.\. automodule:: (\S+)$', (DOCS / 'reference.rst').read_text('utf-8'), re.MULTILINE)
 
 
 class Documentation(unittest.TestCase):
@@ -34,7 +54,7 @@ class Documentation(unittest.TestCase):
                 self.assertIn(test, functions)
 
     def test_every_module_of_the_reference_can_be_imported(self) -> None:
-        names = re.findall(r'^\.\. automodule:: (\S+)$', (DOCS / 'reference.rst').read_text('utf-8'), re.MULTILINE)
+        names = modules_of_the_reference()
         self.assertIn('ws4py.websocket', names)
         missing = []
         for name in names:
@@ -46,6 +66,80 @@ class Documentation(unittest.TestCase):
                     missing.append(f'{name}: {error}')
         if missing:
             self.skipTest('; '.join(missing))
+
+    def test_every_module_is_in_the_reference_or_inside(self) -> None:
+        paths = [path.relative_to(ROOT).with_suffix('') for path in (ROOT / 'ws4py').rglob('*.py')]
+        names = {'.'.join(path.parts).replace('.__init__', '') for path in paths}
+        left_out = {f'ws4py.{name}' for name in INSIDE.split()}
+        left_out |= {'ws4py.__main__', 'ws4py.server'} | {name for name in names if name.startswith('ws4py.demo')}
+        self.assertEqual(names - set(modules_of_the_reference()), left_out)
+
+    def test_every_public_name_has_a_docstring(self) -> None:
+        """Sphinx leaves out what has none. Constants have a comment, or stand beside others that say it."""
+        missing = []
+        for name in modules_of_the_reference():
+            try:
+                module = importlib.import_module(name)
+            except ModuleNotFoundError as error:
+                missing.append(f'{name}: {error}')
+                continue
+            for public in getattr(module, '__all__', ()):
+                found = getattr(module, public)
+                members = {public: found}
+                if inspect.isclass(found) and found.__module__.startswith('ws4py.'):
+                    own = {member: value for member, value in vars(found).items() if not member.startswith('_')}
+                    members.update({f'{public}.{member}': value for member, value in own.items()})
+                for member, value in members.items():
+                    if inspect.isfunction(value) or inspect.isclass(value) or isinstance(value, property):
+                        with self.subTest(name=f'{name}.{member}'):
+                            self.assertTrue((value.__doc__ or '').strip())
+        if missing:
+            self.skipTest('; '.join(missing))
+
+    def test_the_table_of_close_codes_is_that_of_the_code(self) -> None:
+        rows = re.findall(r'^   \* - (\d+)\n     - ``(\w+)``\n     - (yes|no)\n', pages()['closecodes'], re.MULTILINE)
+        shown = [(int(code), name, may == 'yes') for code, name, may in rows]
+        codes = {name: getattr(closecode, name) for name in closecode.__all__ if name.isupper()}
+        self.assertEqual(
+            sorted(shown), sorted((code, name, closecode.is_sendable(code)) for name, code in codes.items())
+        )
+
+    def test_every_page_is_in_one_table_of_contents(self) -> None:
+        found: list[str] = []
+        for page in pages().values():
+            for tree in re.findall(r'^\.\. toctree::\n((?:   .*\n|\n)+)', page, re.MULTILINE):
+                found += re.findall(r'^   (\w+)$', tree, re.MULTILINE)
+        self.assertEqual(sorted(found), sorted(set(pages()) - TABLES - {'index'}))
+
+    def test_what_the_pages_include_is_there(self) -> None:
+        for name, page in pages().items():
+            for path in re.findall(r'^\.\. (?:literalinclude|include|image|figure):: (\S+)$', page, re.MULTILINE):
+                with self.subTest(page=name, path=path):
+                    self.assertTrue((DOCS / path).is_file())
+
+    def test_links_to_pages_lead_somewhere(self) -> None:
+        for name, page in pages().items():
+            for target in re.findall(r':doc:`(?:[^`<]*<)?(\w+)>?`', page):
+                with self.subTest(page=name, target=target):
+                    self.assertIn(target, pages())
+
+    def test_python_in_the_pages_is_python(self) -> None:
+        """Programs are included from example/, where tests run them; what stands in a page is a line or two."""
+        for name, page in pages().items():
+            for block in re.findall(r'^\.\. code-block:: python\n\n((?:   .*\n|\n)+)', page, re.MULTILINE):
+                with self.subTest(page=name, block=block):
+                    compile(inspect.cleandoc('\n' + block), name, 'exec', ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                    self.assertLessEqual(len(block.strip().split('\n')), 8)
+
+    def test_the_diagrams_are_those_of_the_code(self) -> None:
+        """If not: python docs/diagrams.py"""
+        spec = importlib.util.spec_from_file_location('diagrams', DOCS / 'diagrams.py')
+        assert spec is not None and spec.loader is not None
+        diagrams = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(diagrams)
+        for name, draw in diagrams.DRAWINGS.items():
+            with self.subTest(file=name):
+                self.assertEqual((DOCS / '_static' / name).read_text('utf-8'), draw())
 
     def test_every_attack_has_a_promise(self) -> None:
         page = (DOCS / 'threats.rst').read_text('utf-8')
