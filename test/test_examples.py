@@ -18,7 +18,7 @@ from typing import Any, Callable
 
 from helpers import Peer
 from support_sockets import ScriptedServer, read_request, response_to
-from support_tls import certificate_files, client_context, needs_certificates
+from support_tls import authority_file, certificate_files, client_context, needs_certificates
 
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.exc import HandshakeError
@@ -249,6 +249,18 @@ class Examples(unittest.TestCase):
         client.send('again')
         client.run_forever()
         self.assertEqual((client.heard, client.end), (['hello', 'again'], (1000, b'enough')))
+
+    @needs_certificates
+    def test_the_client_that_has_moved(self) -> None:
+        _, url = self.start_server('tls_wsgiref_server.py', *certificate_files())
+        url = url.replace('ws://127.0.0.1', 'wss://localhost')
+        program = [sys.executable, str(EXAMPLE / 'migrated_client.py'), url]
+        done = subprocess.run([*program, authority_file()], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        port = url.rpartition(':')[2].strip('/')
+        expected = ['closed with 1000', 'not sent too late', f'open to {port}', 'received hello']
+        self.assertEqual(sorted(done.stdout.splitlines()), expected, done.stderr)
+        without = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertIn('CERTIFICATE_VERIFY_FAILED', without.stderr)
 
     @unittest.skipIf(importlib.util.find_spec('cherrypy') is None, 'CherryPy is not installed')
     def test_the_chat_on_cherrypy_tells_everybody(self) -> None:
