@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import importlib.util
 import re
+import shlex
+import shutil
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 import urllib.request
@@ -249,6 +252,21 @@ class Examples(unittest.TestCase):
         client.send('again')
         client.run_forever()
         self.assertEqual((client.heard, client.end), (['hello', 'again'], (1000, b'enough')))
+
+    @unittest.skipIf(shutil.which('openssl') is None, 'openssl is not installed')
+    def test_tls_as_the_tutorial_has_it(self) -> None:
+        """Its command for a certificate, its server, its client."""
+        tutorial = (ROOT / 'docs' / 'tutorial.rst').read_text('utf-8')
+        command = re.search(r'^   \$ (openssl .*\\\n.*)$', tutorial, re.MULTILINE)
+        assert command is not None
+        with tempfile.TemporaryDirectory() as directory:
+            arguments = shlex.split(command[1].replace('\\\n', ' '))
+            subprocess.run(arguments, cwd=directory, check=True, capture_output=True, timeout=TIMEOUT)
+            certificate, key = (str(Path(directory) / name) for name in ('certificate.pem', 'key.pem'))
+            _, url = self.start_server('tls_wsgiref_server.py', certificate, key)
+            program = [sys.executable, str(EXAMPLE / 'tls_client.py'), url.replace('ws://127.0.0.1', 'wss://localhost')]
+            done = subprocess.run([*program, certificate], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual((done.stdout, done.returncode), ('=> hello\n', 0), done.stderr)
 
     @needs_certificates
     def test_the_client_that_has_moved(self) -> None:
