@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -19,7 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Callable
 
-from helpers import Peer
+from helpers import Peer, wait_for
 from support_sockets import ScriptedServer, read_request, response_to
 from support_tls import authority_file, certificate_files, client_context, needs_certificates
 
@@ -421,6 +422,47 @@ class Examples(unittest.TestCase):
         client.send('hi')
         client.run_forever()
         self.assertEqual(client.heard, ["192.0.2.1 by https, ['chat.v3']", 'hi'])
+        errors = self.stop(server)
+        self.assertEqual((server.returncode, errors), (0, ''))
+
+    @unittest.skipIf(importlib.util.find_spec('prometheus_client') is None, 'prometheus_client is not installed')
+    def test_metrics_for_prometheus(self) -> None:
+        server, url = self.start_server('metrics_wsgiref_server.py')
+        client = Collector(url)
+        client.connect()
+        client.send('hello')
+        self.assertTrue(client.answered.wait(TIMEOUT))
+
+        def scrape() -> dict[str, str]:
+            with urllib.request.urlopen(f'http{url[2:]}metrics', timeout=TIMEOUT) as answer:
+                return dict(re.findall(r'^(ws4py_\S+) (\S+)$', answer.read().decode(), re.MULTILINE))
+
+        for direction in ('received', 'sent'):  # the client may hear the answer before that is counted
+            name = f'ws4py_messages_total{{direction="{direction}",type="text"}}'
+            wait_for(lambda name=name: scrape()[name] == '1.0')
+        self.assertEqual(scrape()['ws4py_connections'], '1.0')
+        client.send('wörld')
+        client.run_forever()
+        self.assertEqual((client.heard, client.end), (['hello', 'wörld'], (1000, b'enough')))
+        samples = scrape()
+        self.assertEqual((samples['ws4py_connections'], samples['ws4py_closes_total{code="1000"}']), ('0.0', '1.0'))
+        errors = self.stop(server)
+        self.assertEqual(server.returncode, 0, errors)
+        self.assertNotIn('Traceback', errors)
+
+    def test_metrics_on_asyncio(self) -> None:
+        server, url = self.start_server('metrics_asyncio_server.py', program=ASYNCIO_ON_A_FREE_PORT)
+        client = Collector(url)
+        client.connect()
+        client.send('hello')
+        self.assertTrue(client.answered.wait(TIMEOUT))
+        with urllib.request.urlopen(f'http{url[2:]}numbers', timeout=TIMEOUT) as answer:
+            self.assertEqual(answer.headers['Content-Type'], 'application/json')
+            numbers = json.load(answer)
+        self.assertEqual((numbers['connections'], numbers['text_received'], numbers['text_sent']), (1, 1, 1))
+        self.assertEqual((numbers['bytes_received'], numbers['bytes_sent'], numbers['closes']), (11, 7, {}))
+        client.send('again')
+        client.run_forever()
         errors = self.stop(server)
         self.assertEqual((server.returncode, errors), (0, ''))
 

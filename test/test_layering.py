@@ -22,7 +22,7 @@ framing http11
 messaging permessage_deflate extensions
 streaming handshake proxies cookies policy auth backoff
 timers outbox blocking keepalive opening tunnels sending receiving closing
-websocket admission broadcasting manager
+websocket metrics prometheus admission broadcasting manager
 driving asyncdriving transport tlstransport dialing greenlets iostream async_websocket reconnecting
 client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
@@ -38,6 +38,7 @@ IO |= {'ssl', 'subprocess', 'threading'}
 # Modules that may import something which is not in the standard library, and what that is.
 FRAMEWORKS = {
     'masking': 'wsaccel',
+    'prometheus': 'prometheus_client',
     'client/geventclient': 'gevent',
     'greenlets': 'gevent',
     'client/tornadoclient': 'tornado',

@@ -21,7 +21,7 @@ import ws4py
 from ws4py import speedups
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = {'cherrypy', 'gevent', 'socks', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
+EXTRAS = {'cherrypy', 'gevent', 'prometheus', 'socks', 'tornado', 'wsaccel', 'all', 'test', 'fuzz', 'docs'}
 LEFT_OUT = shutil.ignore_patterns(
     '.git',
     '.venv',

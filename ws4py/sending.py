@@ -183,47 +183,51 @@ class Sender:
             self._settle()
         return True
 
-    def _send_message(self, message: Message, mask: bool, compress: Optional[bool] = None) -> None:
+    def _send_message(self, message: Message, mask: bool, compress: Optional[bool] = None) -> bool:
         """Send a message in one frame.
 
         :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
+        :returns: as :meth:`_send_data`.
         """
         self._check_open()
         size = 0 if self._outbox is None else len(message.data)
         build = functools.partial(message.single, mask=mask)
         if self._codecs:
             build = functools.partial(whole_frame, self._codecs, FIN | message.opcode, message.data, compress, mask)
-        self._send_data(size, build)
+        return self._send_data(size, build)
 
-    def _send_data(self, size: int, build: Callable[[], bytes], wait: bool = True) -> None:
+    def _send_data(self, size: int, build: Callable[[], bytes], wait: bool = True) -> bool:
         """Send a whole data message.
 
         :param size: its bytes.
         :param build: gives its frame, or all of its frames, when it is its turn: what an extension makes of a message
             depends on those before it, and one that is dropped must not count.
         :param wait: False for a caller that goes on rather than wait for this peer.
+        :returns: False where it was dropped, because the peer is too slow.
         """
         with self._lock:
             self._check_open()
             if self._outbox is not None and not self._admit(size, wait):
-                return
+                return False
             if self._owner is not None and not self._await_turn(wait):
                 self._deferred += ((size, build),)
                 self._deferred_size += size
                 self._outbox_changed()
-                return
+                return True
             self._check_open()
             self._write(build())
         if wait:
             self._settle()
+        return True
 
     def _send_fragments(
         self, build: Callable[[Any], Message], chunks: Iterable[Any], mask: bool, compress: Optional[bool] = None
-    ) -> None:
+    ) -> bool:
         """Send each of *chunks* as a fragment of one message.
 
         :param build: makes a message of a chunk.
         :param compress: as in :meth:`ws4py.extensions.Codec.applies`.
+        :returns: as :meth:`_send_data`.
         """
         encoder = Encoder(self._codecs, compress, mask)
         with self._lock:
@@ -234,15 +238,14 @@ class Sender:
         if not turn:  # as one block, and only when all of it is there: the generator may raise, or send by itself
             parts = list(_parts(build, chunks))
             size = sum(len(part.data) for part, _ in parts)
-            self._send_data(size, lambda: b''.join(encoder.frame(*part) for part in parts), wait=False)
-            return
+            return self._send_data(size, lambda: b''.join(encoder.frame(*part) for part in parts), wait=False)
         begun = False
         try:
             for part, last in _parts(build, chunks):
                 with self._lock:
                     self._check_open()
                     if self._outbox is not None and not self._admit(len(part.data)) and not begun:
-                        return  # dropped as a whole: a message in progress is never left without its end
+                        return False  # dropped as a whole: a message in progress is never left without its end
                     begun = True
                     frame = encoder.frame(part, last)
                     if frame:
@@ -262,14 +265,18 @@ class Sender:
                     for _, frames in deferred:
                         self._write(frames())
                 self._outbox_changed()
+        return True
 
-    def broadcast(self, message: SharedMessage, mask: bool = False) -> None:
-        """Send a message that goes to many, and never wait for this peer; called by who broadcasts."""
+    def broadcast(self, message: SharedMessage, mask: bool = False) -> bool:
+        """Send a message that goes to many, and never wait for this peer; called by who broadcasts.
+
+        :returns: False where it was dropped, because the peer is too slow.
+        """
         with self._lock:
             if self._is_free():
                 self._write(message.frame(self._codecs, mask) if self._codecs or mask else message.plain)
-                return
-        self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
+                return True
+        return self._send_data(message.size, lambda: message.frame(self._codecs, mask), wait=False)
 
     # Control frames
 
