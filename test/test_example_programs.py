@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import tempfile
@@ -297,6 +298,42 @@ class ExamplePrograms(unittest.TestCase):
                         while True:
                             viewer.heard.get_nowait()
         self.assert_ends_well(program, log=True)
+
+    # ---- Neighbours
+
+    def neighbour(self, name: str, framework: str, guest: str) -> None:
+        program = self.start(name)
+        with urllib.request.urlopen(program.url, timeout=TIMEOUT) as answer:
+            page = answer.read().decode()
+            cookie = answer.headers['Set-Cookie'].partition(';')[0]
+        self.assertIn(f'<title>{framework} and a websocket</title>', page)
+        shown = re.search(r'<b id="name">(guest-\d+)</b>', page)
+        assert shown is not None
+        with self.assertRaisesRegex(HandshakeError, '403'):
+            Listener(program.ws_url, headers=[('Origin', 'http://elsewhere.test')]).connect()
+        with connected(program.ws_url, headers=[('Cookie', cookie)]) as client:
+            self.assertEqual(client.next().decode(), f'Hello {shown[1]}!')
+            client.send('echo')
+            self.assertEqual(client.next(), b'echo')
+            with urllib.request.urlopen(f'{program.url}news', b'text=the+news', timeout=TIMEOUT) as answer:
+                self.assertEqual(answer.read(), b'told\n')
+            self.assertEqual(client.next(), b'the news')
+        for forged in ([], [('Cookie', cookie[:-1])]):
+            if guest:
+                with connected(program.ws_url, headers=forged) as client:
+                    self.assertEqual(client.next().decode(), f'Hello {guest}!')
+            else:
+                with self.assertRaisesRegex(HandshakeError, '403'):
+                    Listener(program.ws_url, headers=forged).connect()
+        self.assert_ends_well(program, log=True)
+
+    @unittest.skipUnless(is_installed('flask'), 'Flask is not installed')
+    def test_beside_flask(self) -> None:
+        self.neighbour('flask_server.py', 'Flask', '')
+
+    @unittest.skipUnless(is_installed('django'), 'Django is not installed')
+    def test_beside_django(self) -> None:
+        self.neighbour('django_server.py', 'Django', 'stranger')
 
 
 if __name__ == '__main__':

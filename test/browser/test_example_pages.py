@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -172,6 +173,20 @@ class ExamplePagesTest(unittest.TestCase):
         dropped, drawn = number(tab, '#dropped'), number(tab, '#drawn')
         until(lambda: number(tab, '#drawn') >= drawn + 7, 'some frames, slowly')
         self.assertGreater(number(tab, '#dropped'), dropped + 10)
+        self.assert_quiet()
+
+    def test_the_pages_of_neighbours(self) -> None:
+        for name, framework in (('flask', 'Flask'), ('django', 'Django')):
+            if importlib.util.find_spec(name) is None:
+                continue
+            with self.subTest(name):
+                program = self.start(f'{name}_server.py')
+                tab = self.open(program.url)
+                self.assertEqual(tab.texts('h1'), [f'{framework} and a websocket'])
+                tab.type('#text', 'Grüße <b>\n')
+                expected = [f'Hello {tab.texts("#name")[0]}!', 'Grüße <b>']
+                until(lambda tab=tab, expected=expected: tab.texts('#log li') == expected, 'the echo')
+                self.look_at(tab, name)
         self.assert_quiet()
 
     @unittest.skipIf(cherrypy is None, 'CherryPy is not installed')
