@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
 import inspect
 import re
+import textwrap
 import unittest
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Callable
 
 from ws4py import closecode
 from ws4py.limits import DEFAULT_LIMITS
@@ -26,6 +32,45 @@ INSIDE = """
 addresses asyncdriving blocking cli closing dialing driving greenlets iostream keepalive opening outbox receiving
 sending speedups terminal timers tlstransport transport tunnels
 """
+
+
+# What a parameter's name says of its unit, and the word for that.
+UNITS = {'timeout|delay|interval|spread|freq': 'second', 'size|length': 'byte'}
+
+
+def functions_of(module: ModuleType) -> Iterator[tuple[Callable[..., object], str]]:
+    """The public functions and methods of a module, each with its documentation: of a method also that of its class."""
+    for public in getattr(module, '__all__', ()):
+        found = getattr(module, public)
+        if inspect.isfunction(found):
+            yield found, found.__doc__ or ''
+        elif inspect.isclass(found) and found.__module__.startswith('ws4py.'):
+            of_class = ' '.join(base.__doc__ or '' for base in found.__mro__ if base.__module__.startswith('ws4py.'))
+            for name, value in vars(found).items():
+                function = value.fget if isinstance(value, property) else getattr(value, '__func__', value)
+                own = not name.startswith('_') or name in ('__init__', '__post_init__')
+                if own and inspect.isfunction(function) and function.__module__ == found.__module__:
+                    yield function, f'{function.__doc__ or ""} {of_class}'
+
+
+def raised_by(function: Callable[..., object]) -> Iterator[type[BaseException]]:
+    """The exceptions that a function raises by name, outside of a `try` that may catch them."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except OSError:  # the __init__ of a data class has no source
+        return
+    todo: list[ast.AST] = list(ast.iter_child_nodes(tree.body[0]))
+    while todo:
+        node = todo.pop()
+        if isinstance(node, FUNCTIONS) or (isinstance(node, ast.Try) and node.handlers):
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name):
+            error = inspect.unwrap(function).__globals__.get(node.exc.func.id) or getattr(
+                builtins, node.exc.func.id, None
+            )
+            if inspect.isclass(error) and not error.__name__.startswith('_'):
+                yield error
 
 
 def pages() -> dict[str, str]:
@@ -95,6 +140,21 @@ class Documentation(unittest.TestCase):
                             self.assertTrue((value.__doc__ or '').strip())
         if missing:
             self.skipTest('; '.join(missing))
+
+    def test_docstrings_name_units_and_errors(self) -> None:
+        """A time says that it is in seconds, a size that it is in bytes, and what is raised is named."""
+        looked_at = 0
+        for name in modules_of_the_reference():
+            with contextlib.suppress(ModuleNotFoundError):  # the test above names it
+                for function, documented in functions_of(importlib.import_module(name)):
+                    with self.subTest(name=f'{name}.{function.__qualname__}'):
+                        for error in raised_by(function):
+                            self.assertTrue(any(base.__name__ in documented for base in error.__mro__[:-3]), error)
+                        for parameter in inspect.signature(function).parameters:
+                            for pattern, unit in UNITS.items():
+                                looked_at += bool(re.search(pattern, parameter))
+                                self.assertTrue(not re.search(pattern, parameter) or unit in documented, parameter)
+        self.assertGreater(looked_at, 20)
 
     def test_the_table_of_close_codes_is_that_of_the_code(self) -> None:
         rows = re.findall(r'^   \* - (\d+)\n     - ``(\w+)``\n     - (yes|no)\n', pages()['closecodes'], re.MULTILINE)

@@ -49,6 +49,7 @@ class Limits:
     :ivar connections: websockets that a server has open at the same time; an upgrade beyond that is answered with 503.
     :ivar connections_per_peer: … and from the same address (429), of IPv6 from the same /64 network. Peers on Unix
         sockets have no address and are not counted.
+    :raises ValueError: a bound that makes no sense, such as a ``write_limit`` below ``write_high_water``.
     """
 
     message_size: int = 16 * MIB

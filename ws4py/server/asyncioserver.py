@@ -342,6 +342,8 @@ class Server:
 
     It listens once it was awaited, or entered with ``async with``, which on exit closes it and waits for its end.
     Methods belong to the loop's thread, but :meth:`broadcast` may be called from any.
+
+    :param close_timeout: seconds that its end waits for the websockets, after the last of them was closed.
     """
 
     #: Connections that are not websockets yet. For one more, the one is dropped that has waited longest for its head.
@@ -540,6 +542,7 @@ def serve(
     :param path: of a Unix socket, in place of host and port.
     :param ssl: to serve wss, and https.
     :param limits: also the close timeout of the server's own end.
+    :param heartbeat_freq: seconds between unsolicited pongs, None for none.
     :param options: for ``loop.create_server()`` (``sock``, ``reuse_port``, ``backlog``, …) or, with a path,
         ``loop.create_unix_server()``.
     :raises TypeError: a handler is a coroutine function; everything else is raised when it is awaited.

@@ -115,7 +115,10 @@ class WebSocketWSGIHandler(simple_server.ServerHandler):
             super().send_headers()
 
     def finish_content(self) -> None:
-        """Send what is left of the response. The application and all that is around it are through by now."""
+        """Send what is left of the response. The application and all that is around it are through by now.
+
+        :raises RuntimeError: a 101 without a websocket.
+        """
         if self._is_upgrade() and 'ws4py.websocket' not in self.environ:
             raise RuntimeError("status 101 without a 'ws4py.websocket' in the environ; does a middleware copy that?")
         super().finish_content()
@@ -362,7 +365,10 @@ class WSGIServer(simple_server.WSGIServer):
         return request, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give the connection a thread, one that is there or a new one."""
+        """Give the connection a thread, one that is there or a new one.
+
+        :raises RuntimeError: there is no room for it, and none was made within a moment.
+        """
         with self._changed:
             if len(self._requests) >= self.max_requests:
                 self._drop_oldest()
