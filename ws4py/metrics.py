@@ -57,7 +57,7 @@ class Observer:
         """A message of *size* bytes, before compression, is sent, or waits in the queue."""
 
     def message_dropped(self, websocket: WebSocket, size: int, binary: bool) -> None:
-        """A message was not sent, because the peer is too slow (``limits.slow_consumer``)."""
+        """A message of *size* bytes was not sent, because the peer is too slow (``limits.slow_consumer``)."""
 
     def bytes_received(self, websocket: WebSocket, size: int) -> None:
         """*size* bytes of frames have come."""
