@@ -26,6 +26,8 @@ websocket metrics prometheus admission broadcasting manager
 driving asyncdriving transport tlstransport dialing greenlets iostream async_websocket reconnecting
 client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
+testing/clock testing/wire testing/stepping testing/scripted testing/pairing testing/serving
+testing/__init__ testing/fixtures
 terminal demo/chat demo/pages demo/running demo/wsgi demo/__init__ demo/* cli __main__
 """
 LINES = [line.split() for line in TABLE.split('\n') if line]
@@ -50,6 +52,7 @@ FRAMEWORKS = {
     'demo/on_cherrypy': 'cherrypy',
     'demo/on_gevent': 'gevent',
     'demo/on_tornado': 'tornado',
+    'testing/fixtures': 'pytest',
 }
 
 

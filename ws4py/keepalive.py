@@ -68,6 +68,7 @@ class Keepalive:
     :param websocket: the connection.
     :param call_later: ``call_later(seconds, callback)`` gives something with a ``cancel()``.
     :param heartbeat: seconds between unsolicited pongs, or None.
+    :param clock: gives the time in seconds by which ``call_later`` counts; None for ``time.monotonic``.
     :ivar received: when the last bytes came from the peer.
     """
 
@@ -76,9 +77,11 @@ class Keepalive:
         websocket: Connection,
         call_later: Callable[[float, Callable[[], None]], Timer],
         heartbeat: Optional[float] = None,
+        clock: Optional[Callable[[], float]] = None,
     ) -> None:
         limits = websocket.limits
-        self.received = time.monotonic()
+        self._time = time.monotonic if clock is None else clock
+        self.received = self._time()
         self._took = 0.0  # when the peer last took something that had to wait for it
         self._websocket = websocket
         self._call_later = call_later
@@ -100,14 +103,14 @@ class Keepalive:
 
     def touch(self) -> None:
         """Bytes came from the peer."""
-        self.received = time.monotonic()
+        self.received = self._time()
 
     def took(self, unread: bool) -> None:
         """The peer took some of what waits for it. A ping may be far behind in the queue, so it need not be answered.
 
         :param unread: so much waits that nothing is read from the peer: that it sends nothing tells nothing.
         """
-        self._took = time.monotonic()
+        self._took = self._time()
         if unread:
             self.touch()
 
@@ -116,7 +119,7 @@ class Keepalive:
 
         An answer may stand for earlier pings as well (RFC 6455 section 5.5.3). Any other pong tells nothing.
         """
-        now = time.monotonic()
+        now = self._time()
         with self._lock:
             if payload not in self._pings:
                 return
@@ -148,13 +151,13 @@ class Keepalive:
         self._later(self._interval, self._ping)
         sent = self._send_ping()
         if self._pinged is None and self._timeout:
-            self._pinged, self._unsent = time.monotonic(), not sent
+            self._pinged, self._unsent = self._time(), not sent
             self._later(self._timeout, self._check_ping)
 
     def _send_ping(self) -> bool:
         payload = os.urandom(PING_SIZE)
         with self._lock:  # before it is sent: where a thread reads, the pong may be there before try_ping() returns
-            self._pings[payload] = time.monotonic()
+            self._pings[payload] = self._time()
             if len(self._pings) > PINGS:
                 del self._pings[next(iter(self._pings))]
         sent = self._websocket.try_ping(payload)
@@ -168,11 +171,11 @@ class Keepalive:
         if max(self.received, self._took) >= self._pinged:
             self._pinged = None
         elif self._websocket.crowded:
-            self._pinged = time.monotonic()
+            self._pinged = self._time()
             self._later(self._timeout, self._check_ping)
         elif self._unsent and self._send_ping():
             # Another sender held the connection when the ping was due. It does not any more: count from now.
-            self._pinged, self._unsent = time.monotonic(), False
+            self._pinged, self._unsent = self._time(), False
             self._later(self._timeout, self._check_ping)
         else:
             self._websocket.abort(closecode.INTERNAL_ERROR, f'no answer to a ping within {self._timeout:g} s')
@@ -181,7 +184,7 @@ class Keepalive:
         assert self._idle is not None
         if self._websocket.crowded:
             self.touch()
-        remaining = self.received + self._idle - time.monotonic()
+        remaining = self.received + self._idle - self._time()
         if remaining > 0:
             self._later(remaining, self._check_idle)
         else:

@@ -19,6 +19,7 @@ import abc
 import functools
 import logging
 import threading
+import time
 from collections.abc import Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -49,6 +50,9 @@ class Driver(abc.ABC):
 
     Every method may be called from any thread.
     """
+
+    #: Gives the time in seconds, by the clock that :meth:`call_later` counts by.
+    time: Callable[[], float] = staticmethod(time.monotonic)
 
     @abc.abstractmethod
     def call_later(self, delay: float, callback: Callable[[], object]) -> Any:

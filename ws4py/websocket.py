@@ -294,7 +294,8 @@ class WebSocket(Closer):
         if self.stream is not None:
             self.stream.limits = self.limits  # in case they were replaced since the constructor
         if heartbeat or self.limits.ping_interval or self.limits.idle_timeout:
-            self._keepalive = Keepalive(self, call_later, heartbeat)
+            clock = None if self._driver is None else self._driver.time
+            self._keepalive = Keepalive(self, call_later, heartbeat, clock)
         if self._closing or self.state in SENT:  # closed before anybody drove it
             self._limit_closing()
 
