@@ -1,5 +1,7 @@
 """A room in which everybody hears what anybody says; test_chat_room.py tests it."""
 
+from typing import ClassVar
+
 from ws4py.broadcasting import broadcast
 from ws4py.limits import Limits
 from ws4py.websocket import WebSocket
@@ -7,7 +9,7 @@ from ws4py.websocket import WebSocket
 
 class Chat(WebSocket):
     limits = Limits(message_size=2000, ping_interval=30, ping_timeout=10)
-    members: 'set[Chat]' = set()
+    members: ClassVar = set()
 
     def opened(self):
         self.members.add(self)

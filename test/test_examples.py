@@ -495,6 +495,31 @@ class Examples(unittest.TestCase):
         self.assertNotIn('Traceback', errors)
 
 
+class Tests(unittest.TestCase):
+    """The examples that are tests."""
+
+    def run_tests(self, *command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, '-W', 'error', '-m', *command],
+            cwd=EXAMPLE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def test_those_of_pytest(self) -> None:
+        if importlib.util.find_spec('pytest') is None:
+            self.skipTest('pytest is not installed')
+        said = self.run_tests('pytest', '-p', 'no:cacheprovider', 'test_chat_room.py')  # tests chat_room.py
+        self.assertIn('5 passed', said)
+
+    def test_those_of_unittest(self) -> None:
+        self.assertIn('Ran 2 tests', self.run_tests('unittest', 'test_scripted_client.py'))
+
+
 class Shown(unittest.TestCase):
     def test_the_code_of_the_readme_is_an_example(self) -> None:
         readme = (ROOT / 'README.md').read_text('utf-8')

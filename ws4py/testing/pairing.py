@@ -12,7 +12,7 @@ called: so a hook is never called from inside a ``send()``, as in real life, and
 deliver it byte by byte, cut it anywhere, let time pass meanwhile, or lose it.
 
 All else is real: the handshake with its subprotocols and extensions, the limits, the state, and how a connection ends.
-Both ends are driven by :class:`~ws4py.testing.stepping.SteppedDriver`. There are no threads and no waiting.
+Both ends are driven by :class:`~ws4py.testing.SteppedDriver`. There are no threads and no waiting.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It takes the place of a real one wherever ws4py has a socket: given to a :class:`~ws4py.websocket.WebSocket`, assigned
 to a client's ``sock`` before ``connect()``, or driven without blocking by a
-:class:`~ws4py.testing.stepping.SteppedDriver`::
+:class:`~ws4py.testing.SteppedDriver`::
 
     sock = ScriptedSocket(accepting(), text('hello'), ConnectionResetError())
     client.sock = sock

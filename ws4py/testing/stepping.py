@@ -2,7 +2,7 @@
 
 :class:`SteppedDriver` drives one connection as the manager or an event loop would, through the same
 :class:`~ws4py.driving.LoopDriver`, but it is the test that says when: nothing happens in a thread, nothing waits, and
-the time is that of a :class:`~ws4py.testing.clock.Clock`. What the socket does not take waits in an outbox, as it does
+the time is that of a :class:`~ws4py.testing.Clock`. What the socket does not take waits in an outbox, as it does
 there.
 """
 
@@ -22,7 +22,7 @@ class SteppedDriver(LoopDriver):
 
     :param websocket: the connection. Its ``sock`` has the methods of a socket that does not block, and
         ``holds_input`` and ``has_room``, which are True while ``recv`` and ``send`` are not in vain: a
-        :class:`~ws4py.testing.scripted.ScriptedSocket`, or what a :class:`~ws4py.testing.pairing.Pair` has.
+        :class:`~ws4py.testing.ScriptedSocket`, or what a :class:`~ws4py.testing.Pair` has.
     :param clock: by which its timers run; None for one of its own.
     """
 
