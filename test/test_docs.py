@@ -30,8 +30,8 @@ TABLES = {'attacks_table', 'conformance_table', 'differential_table', 'matrix_ta
 # Modules that have `__all__` for each other. An application has no business there, and the reference leaves them out.
 INSIDE = """
 addresses asyncdriving blocking cli closing dialing driving greenlets iostream keepalive opening outbox receiving
-sending speedups terminal testing.clock testing.fixtures testing.pairing testing.scripted testing.serving testing.stepping
-testing.wire timers tlstransport transport tunnels
+sending speedups terminal testing.clock testing.fixtures testing.pairing testing.scripted testing.serving
+testing.stepping testing.wire timers tlstransport transport tunnels
 """
 
 

@@ -1004,6 +1004,20 @@ class Servers(ServerCase):
         for peer in (peers[0], *peers[2:]):
             self.assertEqual(await peer.receive(), (BINARY, b'\0'))
 
+    async def test_a_broadcast_of_another_thread_while_a_websocket_begins(self) -> None:
+        enter = Server.enter
+
+        def enter_and_broadcast(server: Server, peer: Any) -> None:
+            enter(server, peer)
+            thread = threading.Thread(target=server.broadcast, args=('early',))
+            thread.start()
+            thread.join(TIMEOUT)
+
+        with patch.object(Server, 'enter', enter_and_broadcast):
+            server = await self.serve(self.handler)
+            peer = await self.upgrade(server)
+            self.assertEqual((await peer.receive())[1], b'early')
+
     async def test_close(self) -> None:
         begun = asyncio.Event()
 

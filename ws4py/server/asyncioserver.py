@@ -227,14 +227,15 @@ class WebSocketProtocol(asyncio.Protocol):
         websocket.buf = self._rest
         self._sock.linger = websocket.limits.close_timeout
         connection = self._connection = _Connection(websocket, self._loop, self.server)
-        if self.server is not None:
-            self.server.enter(connection)
-            self.server.leave(self)
         transport = self._sock.transport
         transport.write(accepted.build())
         transport.set_protocol(connection)
+        websocket.attach(connection, queued=True)
+        if self.server is not None:  # from now on other threads find it there, and broadcast to it
+            self.server.enter(connection)
+            self.server.leave(self)
         transport.resume_reading()  # it was paused where process_request took its time
-        connection.start()
+        connection.open()
 
     def _handler_cls(self, request: Request) -> Handler:
         """Who handles the request's path.
