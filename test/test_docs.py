@@ -186,6 +186,20 @@ class Documentation(unittest.TestCase):
                 with self.subTest(page=name, target=target):
                     self.assertIn(target, pages())
 
+    def test_programs_that_the_pages_start_are_there(self) -> None:
+        found = [
+            re.findall(r'^ +\$ .*?((?:example|docs|test)/\S+\.py)', page, re.MULTILINE) for page in pages().values()
+        ]
+        programs = {path for paths in found for path in paths}
+        self.assertTrue(programs)
+        self.assertEqual({path for path in programs if not (ROOT / path).is_file()}, set())
+
+    def test_the_guide_for_maintainers_has_every_target_of_the_makefile(self) -> None:
+        targets = re.findall(r'^([a-z-]+):.*## ', (ROOT / 'Makefile').read_text('utf-8'), re.MULTILINE)
+        self.assertIn('test-all', targets)
+        told = set(re.findall(r'``make ([a-z-]+)', pages()['maintaining']))
+        self.assertEqual(told, set(targets) - {'help'})
+
     def test_python_in_the_pages_is_python(self) -> None:
         """Programs are included from example/, where tests run them; what stands in a page is a line or two."""
         for name, page in pages().items():
