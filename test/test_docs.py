@@ -200,6 +200,16 @@ class Documentation(unittest.TestCase):
         told = set(re.findall(r'``make ([a-z-]+)', pages()['maintaining']))
         self.assertEqual(told, set(targets) - {'help'})
 
+    def test_the_features_of_others_are_those_of_the_releases_that_are_measured(self) -> None:
+        """If not, look at the table again: which of its answers have changed?"""
+        pins = dict(
+            re.findall(r'^(\S+)==(\S+)$', (ROOT / 'bench/requirements/peers.txt').read_text('utf-8'), re.MULTILINE)
+        )
+        head = ' '.join(pages()['features'].partition('What it is for')[0].lower().split())
+        for name in ('websockets', 'aiohttp', 'tornado', 'websocket-client', 'picows', 'gevent-websocket'):
+            with self.subTest(name=name):
+                self.assertIn(f'{name} {pins[name]}', head)
+
     def test_python_in_the_pages_is_python(self) -> None:
         """Programs are included from example/, where tests run them; what stands in a page is a line or two."""
         for name, page in pages().items():

@@ -203,7 +203,7 @@ class Frame:
     :param body: the payload in clear, bytes.
     :param masking_key: four bytes, or None for a frame that is not masked.
     :param fin: 1 in the last frame of a message.
-    :param rsv1, rsv2, rsv3: the bits that extensions may use.
+    :param rsv1: a bit that extensions may use, and so are the other two.
     :raises TypeError: the body is not bytes.
 
     A frame that was parsed has its payload in ``body`` as it came, that is masked if ``masking_key`` is not None;
