@@ -32,8 +32,9 @@ lint: $(VENV)/test  ## ruff: rules and format; bandit: what may not be secure
 	$(BIN)/ruff format --check .
 	$(BIN)/bandit --configfile pyproject.toml --quiet --recursive ws4py
 
-types: $(VENV)/test  ## mypy, strict
+types: $(VENV)/test  ## mypy, strict: the package, and programs as users write them
 	$(BIN)/mypy
+	$(PYTEST) -q test/test_typing.py
 
 modules: $(VENV)/test  ## each module of the core: all branches run by its own test file
 	cd test && ../$(BIN)/python module_coverage.py

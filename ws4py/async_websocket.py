@@ -23,12 +23,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Coroutine, Generator, Iterable
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 from ws4py import closecode, websocket
 from ws4py.asyncdriving import Backlog
 from ws4py.exc import StreamClosed
-from ws4py.messaging import BinaryMessage, Message, Payload, PingControlMessage, PongControlMessage, TextMessage
+from ws4py.messaging import BinaryMessage, Message, Payload, TextMessage
 from ws4py.sending import Driver, NotOpenError
 from ws4py.state import SENT, State
 
@@ -146,30 +146,6 @@ class WebSocket(websocket.WebSocket):
         self._over = None
         if before is not None:
             before.happen()
-
-    if TYPE_CHECKING:  # as in the base class, but a hook may be a coroutine
-
-        def opened(self) -> Optional[Awaitable[None]]:  # type: ignore[override]
-            """Called when the connection is open and may be used."""
-
-        def closed(  # type: ignore[override]
-            self, code: int, reason: Union[bytes, str, None] = None
-        ) -> Optional[Awaitable[None]]:
-            """Called once, when the connection has ended."""
-
-        def received_message(  # type: ignore[override]
-            self, message: Union[TextMessage, BinaryMessage]
-        ) -> Optional[Awaitable[None]]:
-            """Called with each message, if it is overridden; else they are for :meth:`recv`."""
-
-        def pinged(self, ping: PingControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
-            """Called with each ping of the peer.
-
-            While ``opened()`` runs only a plain function is called; a coroutine would have to wait for its end.
-            """
-
-        def ponged(self, pong: PongControlMessage) -> Optional[Awaitable[None]]:  # type: ignore[override]
-            """Called with each pong; while ``opened()`` runs as with ``pinged()``."""
 
     # Sending
 

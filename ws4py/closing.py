@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from collections.abc import Awaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -61,7 +62,7 @@ class Closer(Receiver):
 
     if TYPE_CHECKING:  # what the rest of the connection has
 
-        def closed(self, code: int, reason: Union[bytes, str, None] = None) -> None:
+        def closed(self, code: int, reason: Union[bytes, str, None] = None) -> Optional[Awaitable[None]]:
             """Called with how the connection ended."""
 
         def detach(self) -> None:
@@ -257,7 +258,7 @@ class Closer(Receiver):
 
         awaited = False
         try:
-            result: object = self.closed(code, reason)  # type: ignore[func-returns-value]  # may be an async def
+            result: object = self.closed(code, reason)  # may be an async def
             if isinstance(result, CoroutineType):
                 if driver is None:
                     refuse_coroutine(self.closed, result)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -97,19 +97,17 @@ class _Observed(WebSocket):
             except Exception:
                 logger.exception('%s() of %r raised', what, observer)
 
-    def opened(self) -> None:
+    def opened(self) -> Optional[Awaitable[None]]:
         if not self._seen_open:  # who hands it from one manager to another has it called again
             self._seen_open = True
             self._note('opened')
-        result: object = super().opened()  # a coroutine where the handler's is an async def
-        return result  # type: ignore[return-value]
+        return super().opened()  # a coroutine where the handler's is an async def
 
-    def closed(self, code: int, reason: Union[bytes, str, None] = None) -> None:
+    def closed(self, code: int, reason: Union[bytes, str, None] = None) -> Optional[Awaitable[None]]:
         if self._seen_open:
             self._seen_open = False  # a client may connect again
             self._note('closed', code)
-        result: object = super().closed(code, reason)
-        return result  # type: ignore[return-value]
+        return super().closed(code, reason)
 
     def process(self, data: bytes) -> bool:
         if data:

@@ -14,6 +14,7 @@ import inspect
 import logging
 import ssl
 import threading
+from collections.abc import Awaitable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -79,19 +80,19 @@ class Receiver(Sender):
         def terminated(self) -> bool:
             """True once both Close frames are known, or the connection has ended."""
 
-        def opened(self) -> None:
+        def opened(self) -> Optional[Awaitable[None]]:
             """Called when the connection is open."""
 
-        def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
+        def received_message(self, message: Union[TextMessage, BinaryMessage]) -> Optional[Awaitable[None]]:
             """Called with each message."""
 
-        def pinged(self, ping: PingControlMessage) -> None:
+        def pinged(self, ping: PingControlMessage) -> Optional[Awaitable[None]]:
             """Called with each ping."""
 
-        def ponged(self, pong: PongControlMessage) -> None:
+        def ponged(self, pong: PongControlMessage) -> Optional[Awaitable[None]]:
             """Called with each pong."""
 
-        def unhandled_error(self, error: Exception) -> None:
+        def unhandled_error(self, error: Exception) -> Optional[Awaitable[None]]:
             """Called with what broke the connection."""
 
         def close(self, code: int, reason: Union[str, bytes]) -> None:
@@ -290,7 +291,7 @@ class Receiver(Sender):
         if self.pending_calls is not None:
             return self.call(self.received_message, message)
         try:  # what call() does, without its detours
-            result: object = self.received_message(message)  # type: ignore[func-returns-value]
+            result: object = self.received_message(message)
             if result is not None:
                 self._await(self.received_message, result)
         except self._faults as error:

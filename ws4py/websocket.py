@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
 from ws4py import blocking, timers
@@ -91,28 +91,28 @@ class WebSocket(Closer):
 
     # Hooks
 
-    def opened(self) -> None:
+    def opened(self) -> Optional[Awaitable[None]]:
         """Called when the connection is open and may be used."""
 
-    def closed(self, code: int, reason: Union[bytes, str, None] = None) -> None:
+    def closed(self, code: int, reason: Union[bytes, str, None] = None) -> Optional[Awaitable[None]]:
         """Called once, when the connection has ended, however it ended.
 
         :param code: the close code received, or sent where we failed the connection, or 1006 where there was none.
         :param reason: its reason.
         """
 
-    def received_message(self, message: Union[TextMessage, BinaryMessage]) -> None:
+    def received_message(self, message: Union[TextMessage, BinaryMessage]) -> Optional[Awaitable[None]]:
         """Called with each message, complete."""
 
-    def pinged(self, ping: PingControlMessage) -> None:
+    def pinged(self, ping: PingControlMessage) -> Optional[Awaitable[None]]:
         """Called with each ping of the peer; it has been answered already."""
 
-    def ponged(self, pong: PongControlMessage) -> None:
+    def ponged(self, pong: PongControlMessage) -> Optional[Awaitable[None]]:
         """Called with each pong, those that answer the pings of ``limits.ping_interval`` included."""
 
     _unheard = (pinged, ponged)
 
-    def unhandled_error(self, error: Exception) -> None:
+    def unhandled_error(self, error: Exception) -> Optional[Awaitable[None]]:
         """Called with an :exc:`OSError` of the connection, which ends it. The default logs it.
 
         That a peer has gone without a word is everyday life; anything else is logged as an error, with its traceback.
@@ -121,6 +121,7 @@ class WebSocket(Closer):
             logger.info('the connection failed: %s', error)
         else:
             logger.error('the connection failed', exc_info=error)
+        return None
 
     # What it is
 
