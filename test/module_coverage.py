@@ -15,7 +15,7 @@ from pathlib import Path
 
 TEST = Path(__file__).resolve().parent
 PACKAGE = TEST.parent / 'ws4py'
-NOT_CORE = {'__main__', 'cli'}  # programs; their tests run them in processes of their own
+NOT_CORE = {'__main__'}  # a program; as those of cli/ it is run by its tests in a process of its own
 MEASURE = [sys.executable, '-m', 'coverage']
 PYTEST = ['pytest', '-q', '-p', 'no:cov', '-p', 'no:cacheprovider']
 

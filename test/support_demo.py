@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -71,7 +72,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 class Demo:
-    """``python -m ws4py serve`` as a process; ``url`` ends in a slash."""
+    """``python -m ws4py serve`` as a process; ``url`` is what it prints, and ends in a slash where there is a page."""
 
     def __init__(self, *arguments: str, port: int = 0) -> None:
         self.process = subprocess.Popen(
@@ -84,13 +85,13 @@ class Demo:
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], TIMEOUT)
         line = self.process.stdout.readline().decode() if readable else ''
-        if not line.endswith('/\n'):
+        if re.fullmatch(r'(http|ws)s?://.*:\d+/(echo)?\n', line) is None:
             self.process.kill()
             errors = self.process.communicate(timeout=TIMEOUT)[1].decode()
             raise AssertionError(f'serve printed {line!r} instead of its address, and {errors}')
         self.url = line.strip()
-        self.port = int(self.url.rstrip('/').rpartition(':')[2])
-        self.ws_url = 'ws' + self.url[len('http') :]
+        self.port = int(self.url.rpartition('/')[0].rpartition(':')[2])
+        self.ws_url = re.sub('^http', 'ws', self.url)
 
     def stop(self, signum: int = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; the exit status, and what it wrote to standard error."""

@@ -22,6 +22,7 @@ from support_proxies import Proxy
 from support_tls import authority_file, certificate_files, needs_certificates
 
 from ws4py import cli
+from ws4py.cli import connect, conversation
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.demo import BACKENDS
 from ws4py.server.wsgirefserver import WebSocketWSGIApplication, WebSocketWSGIRequestHandler, WSGIServer
@@ -88,8 +89,10 @@ class UsageTest(unittest.TestCase):
             ),
             (
                 ['serve', '--help'],
-                ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000', *BACKENDS),
+                ('--host', '--port', '--tls-cert', '--tls-key', '/echo', '127.0.0.1', '9000', '--static', *BACKENDS),
             ),
+            (['connect', '--help'], ('usage: python -m ws4py connect', '--once', '--ping', '--output', 'exit status')),
+            (['bench', '--help'], ('--connections', '--rate', '--messages', '--json', 'exit status', 'examples')),
         ):
             status, output, errors = run_text(*arguments)
             self.assertEqual((status, errors), (0, ''))
@@ -118,6 +121,24 @@ class UsageTest(unittest.TestCase):
             (['serve', '--port', 'http'], "'http' is not a port number"),
             (['serve', '--tls-key', 'key.pem'], '--tls-key needs --tls-cert'),
             (['serve', '--backend', 'twisted'], "invalid choice: 'twisted'"),
+            (['serve', '--static', '/nowhere\x1b[2J'], r'--static /nowhere\x1b[2J is not a directory'),
+            (['connect'], 'the following arguments are required: URL'),
+            (['connect', 'serve'], 'argument URL'),
+            (['--js', 'ws://127.0.0.1:1/'], 'unrecognized arguments: --js'),
+            (['--key', __file__, 'ws://127.0.0.1:1/'], '--key needs --cert'),
+            (['--cafile', '/nowhere', 'ws://127.0.0.1:1/'], 'cannot read /nowhere: there is no such file'),
+            (['--send-file', '/', 'ws://127.0.0.1:1/'], 'cannot read /: it is a directory'),
+            (['--insecure', '--cafile', __file__, 'ws://127.0.0.1:1/'], '--insecure trusts everybody'),
+            (['--output', '/nowhere', 'ws://127.0.0.1:1/'], '--output /nowhere is not a directory'),
+            (['--json', '--hex', 'ws://127.0.0.1:1/'], 'not allowed with argument'),
+            (['--timeout', '0', 'ws://127.0.0.1:1/'], "'0' is not a number above 0"),
+            (['--timeout', 'inf', 'ws://127.0.0.1:1/'], "'inf' is not a number above 0"),
+            (['--ping', 'x', 'ws://127.0.0.1:1/'], "'x' is not a number above 0"),
+            (['bench'], 'the following arguments are required: URL'),
+            (['bench', '--connections', '0', 'ws://127.0.0.1:1/'], "'0' is not a whole number from 1 on"),
+            (['bench', '--size', '16777217', 'ws://127.0.0.1:1/'], 'a message has at most 16777216 bytes'),
+            (['bench', '--messages', '1', '--duration', '1', 'ws://127.0.0.1:1/'], 'not allowed with argument'),
+            (['bench', '--key', __file__, 'ws://127.0.0.1:1/'], '--key needs --cert'),
         ):
             with self.subTest(arguments):
                 status, output, errors = run_text(*arguments)
@@ -376,6 +397,148 @@ class PipeTest(unittest.TestCase):
         self.assertEqual(exit_.exception.code, 2)
         self.assertIn('pip install "ws4py[socks]"', errors.getvalue())
 
+    def test_connect_is_what_a_url_alone_is_short_for(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.assertEqual(run_text('connect', url, stdin='hello\n'), (0, 'hello\n', ''))
+
+    def test_lines_that_are_binary(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.assertEqual(run_text('--binary', url, stdin='aö\n'), (0, 'binary, 3 bytes: 61c3b6\n', ''))
+            status, output, errors = run_text('--hex', url, stdin='00 fF\nxyz\n\n')
+        self.assertEqual((status, output), (2, 'binary, 2 bytes: 00ff\nbinary, 0 bytes: \n'))
+        self.assertRegex(errors, r'\Aws4py: the line was not sent, it is not hex: .+\n\Z')
+
+    def test_lines_that_are_json(self) -> None:
+        class Answering(EchoWebSocket):
+            def received_message(self, message: Any) -> None:
+                super().received_message(message)
+                if message.data == b'"binary"':
+                    self.send(b'\x00', binary=True)
+                    self.send('no \x1b JSON')
+
+        with serving(Answering) as url:
+            self.assertEqual(
+                run_text('--json', url, stdin='{"a": [1.10, "\x7fé"]}\n'), (0, '{"a":[1.10,"\\u007fé"]}\n', '')
+            )
+            status, output, errors = run_text('--json', url, stdin='{1}\n"binary"\n')
+        self.assertEqual((status, output), (2, '"binary"\nbinary, 1 bytes: 00\n'))
+        self.assertRegex(
+            errors,
+            r'\Aws4py: the line was not sent, it is not JSON: .+\n'
+            r'ws4py: a message that is not JSON \(.+\): no \\x1b JSON\n\Z',
+        )
+
+    def test_files_are_sent_and_kept(self) -> None:
+        data = os.urandom(300_000)  # several fragments
+        with serving(EchoWebSocket) as url, tempfile.TemporaryDirectory() as directory:
+            source, sink = os.path.join(directory, 'source'), os.path.join(directory, 'sink')
+            os.mkdir(sink)
+            for path, content in ((source, data), (os.path.join(sink, '000001.bin'), b'mine')):
+                with open(path, 'wb') as file:
+                    file.write(content)
+            arguments = ('--send-file', source, '--send-file', os.devnull, '--output', sink, url)
+            status, output, errors = run_text(*arguments, stdin='line\n')
+            self.assertEqual((status, errors), (0, ''))
+            names = [os.path.join(sink, f'00000{number}.bin') for number in (1, 2, 3)]
+            self.assertEqual(output, f'binary, 300000 bytes: {names[1]}\nbinary, 0 bytes: {names[2]}\nline\n')
+            found = []
+            for name in names:
+                with open(name, 'rb') as file:
+                    found.append(file.read())
+            self.assertTrue(found == [b'mine', data, b''])
+            done = run('--send-file', source, '--output', '-', url, stdin=b'\x1bline\n')
+            self.assertEqual((done.returncode, done.stderr), (0, b'ws4py: \\x1bline\n'))
+            self.assertTrue(done.stdout == data)
+
+    def test_a_file_that_cannot_be_written(self) -> None:
+        with serving(EchoWebSocket) as url, tempfile.TemporaryDirectory() as directory:
+            process = self.start('--output', directory, '--binary', url)
+            self.say(process, b'one\n')
+            assert process.stdout is not None
+            self.assertIn(b'000001.bin', process.stdout.readline())
+            os.remove(os.path.join(directory, '000001.bin'))
+            os.rmdir(directory)
+            self.say(process, b'two\n')
+            status, errors = self.finish(process)
+            os.mkdir(directory)
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, r'\Aws4py: cannot write .*000002\.bin: .+\n\Z')
+
+    @unittest.skipUnless(os.path.exists('/proc/self/mem'), 'no file that can be opened and not be read')
+    def test_a_file_that_cannot_be_read_to_its_end(self) -> None:
+        with serving(EchoWebSocket) as url:
+            for options in ([], ['--reconnect']):
+                status, output, errors = run_text('--send-file', '/proc/self/mem', *options, url)
+                self.assertEqual((status, output), (1, ''))
+                self.assertRegex(errors, r'\Aws4py: cannot read /proc/self/mem: [^:\n]+\n\Z')
+
+    def test_once(self) -> None:
+        class Late(EchoWebSocket):
+            def received_message(self, message: Any) -> None:
+                timer = threading.Timer(0.3, self.both, [message.data])
+                timer.start()
+
+            def both(self, data: bytes) -> None:
+                with contextlib.suppress(RuntimeError):  # nobody has waited for it, or for the second one
+                    self.send(data)
+                    self.send('another')
+
+        with serving(Late) as url:
+            self.assertEqual(run_text(url, stdin='x\n'), (0, '', ''))  # without it, the end of the input is the end
+            for options in (['--once'], ['--once', '--reconnect']):
+                self.assertEqual(run_text(*options, url, stdin='x\n'), (0, 'x\n', ''))
+
+    def test_timeout(self) -> None:
+        with serving(EchoWebSocket) as url:
+            for options in (['--once'], ['--once', '--reconnect']):
+                status, output, errors = run_text('--timeout', '0.5', *options, url)
+                self.assertEqual((status, output, errors), (4, '', 'ws4py: the time was over\n'))
+            self.assertEqual(run_text('--timeout', '60', '--once', url, stdin='x\n'), (0, 'x\n', ''))
+        with socket.create_server(('127.0.0.1', 0)) as silent:
+            url = f'ws://127.0.0.1:{silent.getsockname()[1]}/'
+            for options in ([], ['--reconnect']):
+                status, output, errors = run_text('--timeout', '0.5', *options, url)
+                self.assertEqual((status, output), (4, ''))
+                self.assertEqual(errors, f'ws4py: cannot connect to {url}: the time was over\n')
+
+    def test_compression(self) -> None:
+        class Teller(EchoWebSocket):
+            def opened(self) -> None:
+                self.send(str([str(each) for each in self.extensions or ()]))
+
+        with serving(Teller, extensions=['permessage-deflate']) as url:
+            text = 'x' * 1000
+            status, output, errors = run_text('--compress', url, stdin=f'{text}\n')
+            self.assertEqual((status, errors), (0, ''))
+            self.assertRegex(output, rf"\A\['permessage-deflate.*'\]\n{text}\n\Z")
+            self.assertEqual(run_text(url), (0, '[]\n', ''))
+
+    def test_pings_are_shown(self) -> None:
+        with serving(EchoWebSocket) as url:
+            process = self.start('--ping', '0.05', url)
+            assert process.stderr is not None
+            for _ in range(2):
+                self.assertRegex(process.stderr.readline().decode(), r'\Aws4py: ping \d+\.\d ms\n\Z')
+            process.stdin.close()
+            self.assertEqual(process.wait(TIMEOUT), 0)
+
+    @needs_certificates
+    def test_options_of_tls(self) -> None:
+        certificate, key = certificate_files('elsewhere.example')
+        demo = Demo('--echo', '--tls-cert', certificate, '--tls-key', key)
+        self.addCleanup(demo.kill)
+        named = ('--cafile', authority_file(), '--server-name', 'elsewhere.example')
+        self.assertEqual(run_text(*named, demo.ws_url, stdin='x\n'), (0, 'x\n', ''))
+        own = ('--cert', certificate, '--key', key)
+        self.assertEqual(run_text(*named, *own, demo.ws_url, stdin='x\n'), (0, 'x\n', ''))
+        for options in (named[:2], named[2:]):
+            status, output, errors = run_text(*options, demo.ws_url, stdin='x\n')
+            self.assertEqual((status, output), (1, ''))
+            self.assertIn('certificate verify failed', errors)
+        status, _, errors = run_text('--cafile', __file__, demo.ws_url)
+        self.assertEqual(status, 1)
+        self.assertIn(f"ca_certs '{__file__}'", errors)
+
     def test_it_connects_again(self) -> None:
         class Welcoming(EchoWebSocket):
             def opened(self) -> None:
@@ -501,7 +664,7 @@ class PipeTest(unittest.TestCase):
     def test_ctrl_c_as_soon_as_it_is_connected(self) -> None:
         shown = threading.Event()
 
-        class Quick(cli.Client):
+        class Quick(conversation.Client):
             def opened(self) -> None:
                 super().opened()
                 shown.set()
@@ -519,7 +682,7 @@ class PipeTest(unittest.TestCase):
             def closed(self, code: int, reason: Any = None) -> None:
                 ends.append(code)
 
-        with serving(Watched) as url, patch.object(cli, 'Client', Quick), patch('sys.stdout', io.StringIO()):
+        with serving(Watched) as url, patch.object(connect, 'Client', Quick), patch('sys.stdout', io.StringIO()):
             self.assertEqual(cli.main([url]), 0)
             until(lambda: ends == [1001], 'the closing handshake')
 
@@ -568,12 +731,12 @@ class PipeTest(unittest.TestCase):
 class TerminalTest(unittest.TestCase):
     """The client at a terminal that knows ANSI sequences, and at one that does not."""
 
-    def open(self, url: str, **variables: str) -> None:
+    def open(self, *arguments: str, **variables: str) -> None:
         self.master, slave = pty.openpty()
         self.addCleanup(os.close, self.master)
         try:
             self.process = subprocess.Popen(
-                command(url), stdin=slave, stdout=slave, stderr=slave, env=environment(**variables)
+                command(*arguments), stdin=slave, stdout=slave, stderr=slave, env=environment(**variables)
             )
         finally:
             os.close(slave)
@@ -641,6 +804,33 @@ class TerminalTest(unittest.TestCase):
             self.expect('\x1b7\r\n\r\n\r\n\x1b\\[3A\x1b\\[3L漢{25}\x1b8\x1b\\[3B')
             self.type('\x04')
             self.assertEqual(self.wait(), 0)
+
+    def test_json_is_laid_out_and_pings_are_shown(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.open('--json', '--no-color', '--ping', '0.05', url, TERM='xterm')
+            self.expect(r'ping \d+\.\d ms')
+            self.type('{"a": [1]}\n')
+            for line in ('{', '  "a": [', '    1', '  ]', '}'):
+                self.expect(f'\x1b\\[1L{re.escape(line)}\x1b8')
+            self.type('\x04')
+            self.assertEqual(self.wait(), 0)
+            self.assertNotRegex(self.seen, r'\x1b\[\d*m')
+
+    def test_quiet(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.open('--quiet', '--ping', '0.05', url, TERM='xterm')
+            self.expect('> $')
+            self.type('hello\n')
+            self.expect('\x1b\\[36mhello\x1b\\[0m')
+            self.type('\x04')
+            self.assertEqual(self.wait(), 0)
+            self.assertNotRegex(self.seen, 'connected|closed|ping')
+
+    def test_bytes_of_a_peer_do_not_go_to_a_terminal_as_they_are(self) -> None:
+        with serving(EchoWebSocket) as url:
+            self.open('--output', '-', url, TERM='xterm')
+            self.expect('--output - needs a pipe or a file')
+            self.assertEqual(self.wait(), 2)
 
     def test_a_dumb_terminal_gets_plain_lines(self) -> None:
         with serving(EchoWebSocket) as url:

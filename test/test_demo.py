@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import os
 import queue
 import signal
+import tempfile
 import threading
 import time
 import unittest
@@ -312,14 +314,16 @@ class Everywhere:
         self.assertEqual((peer.welcome['type'], peer.welcome['name']), ('welcome', name))
         return peer
 
-    def request(self, method: str, path: str, secure: Optional[Demo] = None) -> tuple[http.client.HTTPResponse, bytes]:
+    def request(
+        self, method: str, path: str, secure: Optional[Demo] = None, demo: Optional[Demo] = None
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         connection: http.client.HTTPConnection
         if secure:
             connection = http.client.HTTPSConnection(
                 '127.0.0.1', secure.port, timeout=TIMEOUT, context=client_context()
             )
         else:
-            connection = http.client.HTTPConnection('127.0.0.1', self.demo.port, timeout=TIMEOUT)
+            connection = http.client.HTTPConnection('127.0.0.1', (demo or self.demo).port, timeout=TIMEOUT)
         self.addCleanup(connection.close)
         connection.request(method, path)
         response = connection.getresponse()
@@ -408,6 +412,66 @@ class Everywhere:
         self.assertLess(slowest, DEFAULT_LIMITS.send_timeout / 2)
         ann.tell(type='say', text='still here')
         until(lambda: isinstance(said := ann.next(), dict) and said['text'] == 'still here', 'the own message')
+
+    def test_an_echo_alone(self) -> None:
+        demo = self.start('--echo')
+        self.assertEqual(demo.url, f'ws://127.0.0.1:{demo.port}/echo')
+        peer = Peer(demo.url)
+        peer.connect()
+        self.addCleanup(peer.run_forever)
+        self.addCleanup(peer.close)
+        peer.send('"text"')
+        self.assertEqual(peer.next(), 'text')
+        for path in ('/', '/ws', '/chat.js', '/nothing'):
+            self.assertEqual(self.request('GET', path, demo=demo)[0].status, 404, path)
+        with self.assertRaisesRegex(HandshakeError, '404'):
+            Peer(f'ws://127.0.0.1:{demo.port}/ws').connect()
+
+    def test_files_beside_the_websockets(self) -> None:
+        with tempfile.TemporaryDirectory() as outside:
+            directory = os.path.join(outside, 'site')
+            os.makedirs(os.path.join(directory, 'ünder'))
+            for name, content in (
+                ('index.html', 'front'),
+                ('ünder/a b%20.txt', 'text'),
+                ('.hidden', ''),
+                ('../key', ''),
+            ):
+                with open(os.path.join(directory, name), 'w') as file:
+                    file.write(content)
+            demo = self.start('--static', directory)
+            for method, path, status, kind, expected in (
+                ('GET', '/', 200, 'text/html;charset=utf-8', b'front'),
+                ('GET', '/index.html?version=1', 200, 'text/html;charset=utf-8', b'front'),
+                ('HEAD', '/', 200, 'text/html;charset=utf-8', b''),
+                ('GET', '/%C3%BCnder/a%20b%2520.txt', 200, 'text/plain;charset=utf-8', b'text'),
+                ('GET', '/%C3%BCnder', 301, 'text/plain;charset=utf-8', b'With a slash.\n'),
+                ('POST', '/', 405, 'text/plain;charset=utf-8', b'GET or HEAD only.\n'),
+                *(
+                    ('GET', path, 404, 'text/plain;charset=utf-8', b'There is no such file.\n')
+                    for path in (
+                        '/chat.js',
+                        '/.hidden',
+                        '/../key',
+                        '/%2e%2e/key',
+                        '/%2e%2e%2fkey',
+                        '/..%5ckey',
+                        '/%C3%BCnder/',
+                        '/%C3%BCnder/../index.html',
+                        '/%00',
+                        '/%FF',
+                    )
+                ),
+            ):
+                with self.subTest(method=method, path=path):
+                    response, body = self.request(method, path, demo=demo)
+                    self.assertEqual(
+                        (response.status, response.headers['Content-Type'], body), (status, kind, expected)
+                    )
+            self.join('Ann', demo)
+            peer = self.peer('echo', demo)
+            peer.send('"text"')
+            self.assertEqual(peer.next(), 'text')
 
     def test_a_signal_tells_everybody_and_ends_it(self) -> None:
         for signum in (signal.SIGINT, signal.SIGTERM):

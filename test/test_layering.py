@@ -28,7 +28,8 @@ client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
 testing/clock testing/wire testing/stepping testing/scripted testing/pairing testing/serving
 testing/__init__ testing/fixtures
-terminal demo/chat demo/pages demo/running demo/wsgi demo/__init__ demo/* cli __main__
+terminal demo/chat demo/pages demo/content demo/running demo/wsgi demo/__init__ demo/*
+cli/jsontext cli/arguments cli/exchange cli/conversation cli/serve cli/connect cli/load cli/bench cli/__init__ __main__
 """
 LINES = [line.split() for line in TABLE.split('\n') if line]
 ORDER = {name: (at, column) for at, line in enumerate(LINES) for column, name in enumerate(line)}

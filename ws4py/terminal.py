@@ -17,13 +17,13 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Optional, TextIO
 
-__all__ = ['Screen', 'printable', 'typed_lines']
+__all__ = ['UNPRINTABLE', 'Screen', 'is_ansi', 'printable', 'typed_lines']
 
 SHOWN_ON_TERMINAL = 256  # bytes of a binary message; a pipe gets all
 
 # C0, DEL, C1, soft hyphen, bidi marks and overrides, invisible and separating format characters, byte order mark,
 # surrogates, tags. The two joiners (U+200C, U+200D) stay: scripts and emoji need them.
-_UNPRINTABLE = re.compile(
+UNPRINTABLE = re.compile(
     '[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb'
     '\ud800-\udfff\U000e0000-\U000e007f]'
 )
@@ -31,7 +31,12 @@ _UNPRINTABLE = re.compile(
 
 def printable(text: str) -> str:
     """Return ``text`` with every character that steers a terminal or hides itself written as an escape (``\\x1b``)."""
-    return _UNPRINTABLE.sub(lambda match: match.group().encode('unicode_escape', 'surrogatepass').decode(), text)
+    return UNPRINTABLE.sub(lambda match: match.group().encode('unicode_escape', 'surrogatepass').decode(), text)
+
+
+def is_ansi(out: Optional[TextIO]) -> bool:
+    """Whether ``out`` is a terminal that knows ANSI sequences."""
+    return out is not None and out.isatty() and sys.platform != 'win32' and os.environ.get('TERM', 'dumb') != 'dumb'
 
 
 def typed_lines(source: Optional[TextIO]) -> Iterator[str]:
@@ -65,14 +70,35 @@ class Screen:
 
     :param source: where lines are typed, None where it is closed.
     :param out: where messages go, None where it is closed.
+    :param colours: False for none, even at a terminal; ``NO_COLOR`` in the environment says the same.
     """
 
-    def __init__(self, source: Optional[TextIO], out: Optional[TextIO]) -> None:
-        ansi = out is not None and out.isatty() and sys.platform != 'win32' and os.environ.get('TERM', 'dumb') != 'dumb'
+    def __init__(self, source: Optional[TextIO], out: Optional[TextIO], colours: bool = True) -> None:
+        ansi = is_ansi(out)
         self._out = out
-        self._colours = ansi and not os.environ.get('NO_COLOR')
+        self._colours = ansi and colours and not os.environ.get('NO_COLOR')
         self._prompts = ansi and source is not None and source.isatty()
         self._lock = threading.Lock()
+
+    @property
+    def is_typed_at(self) -> bool:
+        """Whether there is a person who types, and reads notes."""
+        return self._prompts
+
+    def text(self, *lines: str) -> None:
+        """Show text of a peer, line by line.
+
+        :raises OSError: nobody reads the output any more.
+        """
+        for line in lines:
+            self._line(printable(line), '36')
+
+    def binary(self, size: int, what: str) -> None:
+        """Show what became of a binary message of ``size`` bytes.
+
+        :raises OSError: nobody reads the output any more.
+        """
+        self._line(f'binary, {size} bytes: {printable(what)}', '33')
 
     def message(self, data: bytes, binary: bool) -> None:
         """Show one message on a line of its own.
@@ -82,9 +108,9 @@ class Screen:
         if binary:
             shown = data[:SHOWN_ON_TERMINAL] if self._prompts else data
             more = '…' if len(shown) < len(data) else ''
-            self._line(f'binary, {len(data)} bytes: {shown.hex()}{more}', '33')
+            self.binary(len(data), f'{shown.hex()}{more}')
         else:
-            self._line(printable(data.decode('utf-8', 'replace')), '36')
+            self.text(data.decode('utf-8', 'replace'))
 
     def note(self, text: str) -> None:
         """Tell a person at a terminal what happened."""

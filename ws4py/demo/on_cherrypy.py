@@ -11,7 +11,8 @@ from typing import Any, Callable, Optional
 import cherrypy
 
 from ws4py.demo.chat import ChatWebSocket, Room
-from ws4py.demo.pages import Answer, answer, refuse_foreign
+from ws4py.demo.content import Content
+from ws4py.demo.pages import Answer, refuse_foreign
 from ws4py.demo.running import TLSFiles, signals
 from ws4py.server.cherrypyserver import WebSocketPlugin, WebSocketTool
 from ws4py.websocket import EchoWebSocket
@@ -20,16 +21,24 @@ __all__ = ['Site', 'serve']
 
 
 class Site:
-    """The page handlers."""
+    """The page handlers.
+
+    :param content: what there is besides the echo; the page and the chat by default.
+    """
+
+    def __init__(self, content: Optional[Content] = None) -> None:
+        self._content = content or Content()
 
     @cherrypy.expose  # type: ignore[untyped-decorator]
     def default(self, *path: str, **query: str) -> bytes:
         """Everything that is not for a websocket."""
-        return _give(answer(cherrypy.request.method, cherrypy.request.path_info))
+        return _give(self._content.answer(cherrypy.request.method, cherrypy.request.path_info))
 
     @cherrypy.expose  # type: ignore[untyped-decorator]
     def ws(self, **query: str) -> Optional[bytes]:
         """The tool has made a websocket of this connection, unless another status is set here."""
+        if not self._content.chat:
+            return self.default()  # type: ignore[no-any-return]
         headers = cherrypy.request.headers
         refused = refuse_foreign(headers.get('Origin'), headers.get('Host'))
         return None if refused is None else _give(refused)
@@ -45,10 +54,13 @@ def _give(answered: Answer) -> bytes:
     return answered.body
 
 
-def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+def serve(
+    host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], content: Optional[Content] = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then close every websocket with 1001 and wait for the closing handshakes.
 
     :param ready: called with the port as soon as clients may come, and signals too.
+    :param content: what is served besides the echo; the chat by default.
     :raises OSError: the address is in use, not ours or not known; ``ready`` was not called.
     """
     family = socket.AF_INET6 if ':' in host else socket.AF_INET
@@ -68,10 +80,12 @@ def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], 
     cherrypy.log.error_log.addHandler(logging.StreamHandler())
     cherrypy.tools.websocket = WebSocketTool()
     WebSocketPlugin(cherrypy.engine).subscribe()
-    handlers = {'/ws': functools.partial(ChatWebSocket, room=Room()), '/echo': EchoWebSocket}
+    handlers: dict[str, Callable[..., Any]] = {'/echo': EchoWebSocket}
+    if content is None or content.chat:
+        handlers['/ws'] = functools.partial(ChatWebSocket, room=Room())
     tool = 'tools.websocket'
     config = {path: {f'{tool}.on': True, f'{tool}.handler_cls': handler} for path, handler in handlers.items()}
-    cherrypy.tree.mount(Site(), '', config)
+    cherrypy.tree.mount(Site(content), '', config)
     stopped = threading.Event()
     with signals(stopped.set):
         try:

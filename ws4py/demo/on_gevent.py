@@ -8,6 +8,7 @@ from typing import Any, Callable, Optional
 import gevent
 from gevent.event import Event
 
+from ws4py.demo.content import Content
 from ws4py.demo.running import TLSFiles
 from ws4py.demo.wsgi import DemoApplication
 from ws4py.server.geventserver import WSGIServer
@@ -15,15 +16,18 @@ from ws4py.server.geventserver import WSGIServer
 __all__ = ['serve']
 
 
-def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+def serve(
+    host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], content: Optional[Content] = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then close every websocket with 1001 and wait for the closing handshakes.
 
     :param ready: called with the port as soon as clients may come, and signals too.
+    :param content: what is served besides the echo; the chat by default.
     :raises OSError: the address is in use, not ours or not known; ``ready`` was not called.
     """
     options: dict[str, Any] = {'ssl_context': tls.context()} if tls else {}
     address = f'[{host}]' if ':' in host else host, port
-    server = WSGIServer(address, DemoApplication(), log=None, **options)
+    server = WSGIServer(address, DemoApplication(content), log=None, **options)
     server.start()
     stopped = Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import urllib.parse
 from typing import Any, Callable, Optional
 
 from tornado.httpserver import HTTPServer
@@ -11,7 +12,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from ws4py.demo.chat import ChatWebSocket, Room
-from ws4py.demo.pages import Answer, answer, refuse_foreign
+from ws4py.demo.content import Content
+from ws4py.demo.pages import Answer, refuse_foreign
 from ws4py.demo.running import TLSFiles, signals
 from ws4py.server.tornadoserver import WebSocketHandler, close_all
 from ws4py.websocket import EchoWebSocket
@@ -22,10 +24,14 @@ __all__ = ['ChatHandler', 'PageHandler', 'serve']
 class PageHandler(RequestHandler):
     """Everything that is not for a websocket."""
 
+    def initialize(self, content: Content) -> None:
+        """Know what there is."""
+        self._content = content
+
     def prepare(self) -> None:
         """Answer, whatever the method is."""
         assert self.request.method is not None
-        _give(self, answer(self.request.method, self.request.path))
+        _give(self, self._content.answer(self.request.method, urllib.parse.unquote(self.request.path)))
 
     def compute_etag(self) -> None:
         """None: the page is small."""
@@ -47,22 +53,28 @@ def _give(handler: RequestHandler, answered: Answer) -> None:
     handler.finish(answered.body)
 
 
-def serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+def serve(
+    host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], content: Optional[Content] = None
+) -> None:
     """Serve until SIGINT or SIGTERM, then close every websocket with 1001 and wait for the closing handshakes.
 
     :param ready: called with the port as soon as clients may come, and signals too.
+    :param content: what is served besides the echo; the chat by default.
     :raises OSError: the address is in use, not ours or not known; ``ready`` was not called.
     """
-    asyncio.run(_serve(host, port, tls, ready))
+    asyncio.run(_serve(host, port, tls, ready, content or Content()))
 
 
-async def _serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object]) -> None:
+async def _serve(
+    host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], content: Content
+) -> None:
+    routes: list[Any] = [('/echo', WebSocketHandler, {'handler_cls': EchoWebSocket})]
+    if content.chat:
+        routes.append(('/ws', ChatHandler, {'handler_cls': functools.partial(ChatWebSocket, room=Room())}))
     application = Application(
-        [
-            ('/ws', ChatHandler, {'handler_cls': functools.partial(ChatWebSocket, room=Room())}),
-            ('/echo', WebSocketHandler, {'handler_cls': EchoWebSocket}),
-        ],
+        routes,
         default_handler_class=PageHandler,
+        default_handler_args={'content': content},
         log_function=lambda handler: None,
     )
     server = HTTPServer(application, ssl_options=tls.context() if tls else None)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Optional
 
-__all__ = ['Answer', 'answer', 'refuse_foreign']
+__all__ = ['Answer', 'answer', 'refuse_foreign', 'text_answer']
 
 FILES = {
     '/': ('index.html', 'text/html;charset=utf-8'),
@@ -58,9 +58,9 @@ class Answer:
 def answer(method: str, path: str) -> Answer:
     """The answer to a request that is not for a websocket; ``path`` is without its query."""
     if path not in FILES:
-        return _text(404, 'There is /, /ws and /echo.')
+        return text_answer(404, 'There is /, /ws and /echo.')
     if method not in ('GET', 'HEAD'):
-        return _text(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
+        return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
     name, content_type = FILES[path]
     return _build(200, importlib.resources.files('ws4py.demo').joinpath(name).read_bytes(), content_type)
 
@@ -71,10 +71,11 @@ def refuse_foreign(origin: Optional[str], host: Optional[str]) -> Optional[Answe
     # chat that is served on this machine only. Programs other than browsers send no Origin.
     if origin is None or origin.lower().partition('://')[2] == (host or '').lower():
         return None
-    return _text(403, 'This chat is for its own page only.')
+    return text_answer(403, 'This chat is for its own page only.')
 
 
-def _text(status: int, text: str, extra: Iterable[tuple[str, str]] = ()) -> Answer:
+def text_answer(status: int, text: str, extra: Iterable[tuple[str, str]] = ()) -> Answer:
+    """An answer of one line, which says why."""
     return _build(status, f'{text}\n'.encode(), 'text/plain;charset=utf-8', extra)
 
 
