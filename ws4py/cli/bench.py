@@ -147,8 +147,8 @@ def _measure(load: Load, options: argparse.Namespace) -> float:
     began = now = due = time.monotonic()
     duration = math.inf if options.messages else options.duration or DURATION
     turn = 0
-    load.begin()
     try:
+        load.begin()
         while not load.over.is_set() and not (load.under_way and now - load.moment > PATIENCE):
             if now >= began + duration:
                 load.stop()
