@@ -25,11 +25,19 @@ DOCS = ROOT / 'docs'
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 # Tables that pages include, which are no pages.
-TABLES = {'attacks_table', 'conformance_table', 'differential_table', 'matrix_table', 'performance_table'}
+TABLES = {
+    'attacks_table',
+    'cli_options_table',
+    'conformance_table',
+    'differential_table',
+    'matrix_table',
+    'performance_table',
+}
 
 # Modules that have `__all__` for each other. An application has no business there, and the reference leaves them out.
 INSIDE = """
-addresses asyncdriving blocking cli closing dialing driving greenlets iostream keepalive opening outbox receiving
+addresses asyncdriving blocking cli cli.arguments cli.bench cli.connect cli.conversation cli.exchange cli.jsontext
+cli.load cli.serve closing dialing driving greenlets iostream keepalive opening outbox receiving
 sending speedups terminal testing.clock testing.fixtures testing.pairing testing.scripted testing.serving
 testing.stepping testing.wire timers tlstransport transport tunnels
 """
@@ -227,6 +235,27 @@ class Documentation(unittest.TestCase):
         for name, draw in diagrams.DRAWINGS.items():
             with self.subTest(file=name):
                 self.assertEqual((DOCS / '_static' / name).read_text('utf-8'), draw())
+
+    def test_the_options_of_the_command_line_are_those_of_its_parsers(self) -> None:
+        """If not: python docs/cli_options.py"""
+        spec = importlib.util.spec_from_file_location('cli_options', DOCS / 'cli_options.py')
+        assert spec is not None and spec.loader is not None
+        options = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(options)
+        self.assertEqual(options.TABLE.read_text('utf-8'), options.table())
+        for option in ('--once', '--connections', '--static', '--insecure'):
+            self.assertIn(f'\n.. option:: {option}', options.table())
+
+    def test_the_exit_status_in_the_page_is_that_of_the_help(self) -> None:
+        from ws4py.cli import connect
+
+        told = re.findall(r'^  (\d)  ', connect.STATUS, re.MULTILINE)
+        self.assertEqual(re.findall(r'^   \* - (\d)$', pages()['cli'], re.MULTILINE), told)
+
+    def test_every_option_in_the_page_is_one(self) -> None:
+        page, table = pages()['cli'], pages()['cli_options_table']
+        known = set(re.findall(r'^\.\. option:: (--[a-z-]+)', table, re.MULTILINE)) | {'--help'}
+        self.assertLessEqual(set(re.findall(r'(?<![\w-])--[a-z]+(?:-[a-z]+)*', page)), known)
 
     def test_every_attack_has_a_promise(self) -> None:
         page = (DOCS / 'threats.rst').read_text('utf-8')
