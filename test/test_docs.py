@@ -51,9 +51,11 @@ def functions_of(module: ModuleType) -> Iterator[tuple[Callable[..., object], st
     """The public functions and methods of a module, each with its documentation: of a method also that of its class."""
     for public in getattr(module, '__all__', ()):
         found = getattr(module, public)
+        if not str(getattr(found, '__module__', '')).startswith('ws4py.'):  # as those that `compat` has from elsewhere
+            continue
         if inspect.isfunction(found):
             yield found, found.__doc__ or ''
-        elif inspect.isclass(found) and found.__module__.startswith('ws4py.'):
+        elif inspect.isclass(found):
             of_class = ' '.join(base.__doc__ or '' for base in found.__mro__ if base.__module__.startswith('ws4py.'))
             for name, value in vars(found).items():
                 function = value.fget if isinstance(value, property) else getattr(value, '__func__', value)
