@@ -22,6 +22,7 @@ from ws4py.client import WebSocketBaseClient
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.demo import BACKENDS, ChatWebSocket, chat, pages
 from ws4py.demo.on_wsgiref import make_server
+from ws4py.demo.status import Status
 from ws4py.exc import HandshakeError
 from ws4py.limits import DEFAULT_LIMITS
 
@@ -83,6 +84,9 @@ class PageTest(DemoTest):
             ('/chat.css', 'text/css'),
             ('/chat.js', 'text/javascript'),
             ('/icon.svg', 'image/svg+xml'),
+            ('/status', 'text/html'),
+            ('/status.css', 'text/css'),
+            ('/status.js', 'text/javascript'),
         ):
             with self.subTest(path):
                 response, body = self.get(path)
@@ -95,10 +99,11 @@ class PageTest(DemoTest):
                 self.assertEqual(int(response.headers['Content-Length']), len(body))
 
     def test_the_page_has_nothing_inline(self) -> None:
-        _, body = self.get('/')
-        self.assertNotIn(b'style=', body)
-        self.assertNotRegex(body, rb'<script(?![^>]*src=)')
-        self.assertNotRegex(body, rb'\son\w+=')
+        for path in ('/', '/status'):
+            _, body = self.get(path)
+            self.assertNotIn(b'style=', body)
+            self.assertNotRegex(body, rb'<script(?![^>]*src=)')
+            self.assertNotRegex(body, rb'\son\w+=')
 
     def test_the_page_knows_the_limits(self) -> None:
         _, body = self.get('/')
@@ -118,7 +123,7 @@ class PageTest(DemoTest):
             self.assertEqual(self.get(path)[0].status, 404, path)
 
     def test_a_websocket_is_for_websockets(self) -> None:
-        for path in ('/ws', '/echo'):
+        for path in ('/ws', '/echo', '/live'):
             response, body = self.get(path)
             self.assertIn(response.status, (400, 426))
             self.assertIn(b'Header HTTP_', body)
@@ -142,6 +147,13 @@ class PageTest(DemoTest):
         self.assertEqual(own.welcome['name'], 'Ann')
         program = self.peer('Bob', exclude_headers=['Origin'])
         self.assertEqual(program.welcome['name'], 'Bob')
+
+
+class StatusTest(unittest.TestCase):
+    def test_without_the_library_it_is_named(self) -> None:
+        with mock.patch('ws4py.demo.status.prometheus_client', None):
+            answered = Status().metrics('GET')
+        self.assertEqual((answered.status, answered.body), (404, b"For metrics: pip install 'ws4py[prometheus]'.\n"))
 
 
 class ChatTest(DemoTest):
@@ -265,12 +277,12 @@ class ChatTest(DemoTest):
     def test_a_member_that_is_gone_does_not_disturb_a_broadcast(self) -> None:
         ann = self.peer('Ann')
         application = self.server.get_app()
-        gone = ChatWebSocket(None, room=application.room)
+        gone = ChatWebSocket(None, room=application.site.room)
         gone.id, gone.name = 99, 'Gone'
-        application.room._members[99] = gone
+        application.site.room._members[99] = gone
         ann.tell(type='say', text='anybody here?')
         self.assertEqual(ann.next()['text'], 'anybody here?')
-        application.room.leave(gone)
+        application.site.room.leave(gone)
         self.assertEqual(ann.next(), {'type': 'leave', 'id': 99, 'name': 'Gone'})
 
     def test_the_end_of_the_server_is_told(self) -> None:
@@ -355,7 +367,7 @@ class Everywhere:
                     self.assertEqual(response.headers.get_all(name), [value], name)
 
     def test_a_websocket_is_for_websockets(self) -> None:
-        for path in ('/ws', '/echo'):
+        for path in ('/ws', '/echo', '/live'):
             response, body = self.request('GET', path)
             self.assertIn(response.status, (400, 426))
             self.assertIn(b'Header HTTP_', body)
@@ -392,6 +404,50 @@ class Everywhere:
         peer.send(b'\x00\xff', binary=True)
         self.assertEqual([peer.next(), peer.next()], ['text', b'\x00\xff'])
 
+    def test_the_status_is_live(self) -> None:
+        demo = self.start()
+        live = self.peer('live', demo, headers=[('Origin', f'http://127.0.0.1:{demo.port}')])
+
+        def numbers() -> Any:
+            live.send('')
+            return live.next()
+
+        first = numbers()
+        self.assertEqual((first['connections'], first['opened'], first['closes']), (0, 0, {}))
+        ann, echo = self.join('Ann', demo), self.peer('echo', demo)
+        echo.send(b'"echo"')
+        echo.send(b'binary', binary=True)
+        self.assertEqual([echo.next(), echo.next()], ['echo', b'binary'])
+        said = '{"type": "join", "name": "Ann"}'
+        found = until(lambda: (now := numbers())['binary_sent'] and now, 'that the last echo is counted')
+        self.assertGreater(found['time'], first['time'])
+        self.assertEqual((found['connections'], found['opened'], found['closes']), (2, 2, {}))
+        self.assertEqual((found['text_received'], found['binary_received']), (2, 1))
+        self.assertEqual((found['text_sent'], found['binary_sent'], found['dropped']), (2, 1, 0))
+        self.assertEqual(found['bytes_received'], 6 + len(said) + 6 + 6 + 6 + 6)
+        self.assertEqual(found['queues'], {'total': 0, 'longest': 0})
+        ann.close(4000)
+        until(lambda: numbers()['closes'] == {'other': 1}, 'the end of a connection')
+        with self.assertRaisesRegex(HandshakeError, '403'):
+            self.peer('live', demo, headers=[('Origin', 'http://elsewhere.example')])
+
+    def test_the_metrics(self) -> None:
+        self.peer('echo').send('"hello"')
+        if importlib.util.find_spec('prometheus_client') is None:
+            response, body = self.request('GET', '/metrics')
+            self.assertEqual((response.status, b'pip install' in body), (404, True))
+            return
+        sample = b'\nws4py_messages_total{direction="received",type="text"} '
+        text = until(
+            lambda: (b'%s0.0\n' % sample) not in (body := self.request('GET', '/metrics')[1]) and body, 'a message'
+        )
+        self.assertIn(sample, text)
+        response, body = self.request('HEAD', '/metrics')
+        self.assertEqual((response.status, body), (200, b''))
+        self.assertRegex(response.headers['Content-Type'], r'^text/plain;.*version=\d')
+        self.assertEqual(response.headers['X-Content-Type-Options'], 'nosniff')
+        self.assertEqual(self.request('POST', '/metrics')[0].status, 405)
+
     def test_a_peer_that_does_not_read_holds_up_nobody(self) -> None:
         demo = self.start()
         ann = self.join('Ann', demo)
@@ -422,7 +478,7 @@ class Everywhere:
         self.addCleanup(peer.close)
         peer.send('"text"')
         self.assertEqual(peer.next(), 'text')
-        for path in ('/', '/ws', '/chat.js', '/nothing'):
+        for path in ('/', '/ws', '/live', '/status', '/metrics', '/nothing'):
             self.assertEqual(self.request('GET', path, demo=demo)[0].status, 404, path)
         with self.assertRaisesRegex(HandshakeError, '404'):
             Peer(f'ws://127.0.0.1:{demo.port}/ws').connect()

@@ -28,7 +28,7 @@ client/__init__ client/*
 server/wsgiutils server/asyncioserver server/*
 testing/clock testing/wire testing/stepping testing/scripted testing/pairing testing/serving
 testing/__init__ testing/fixtures
-terminal demo/chat demo/pages demo/content demo/running demo/wsgi demo/__init__ demo/*
+terminal demo/chat demo/pages demo/content demo/status demo/site demo/running demo/wsgi demo/__init__ demo/*
 cli/jsontext cli/arguments cli/exchange cli/conversation cli/serve cli/connect cli/load cli/bench cli/__init__ __main__
 """
 LINES = [line.split() for line in TABLE.split('\n') if line]
@@ -53,6 +53,7 @@ FRAMEWORKS = {
     'demo/on_cherrypy': 'cherrypy',
     'demo/on_gevent': 'gevent',
     'demo/on_tornado': 'tornado',
+    'demo/status': 'prometheus_client',
     'testing/fixtures': 'pytest',
 }
 

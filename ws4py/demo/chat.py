@@ -112,7 +112,7 @@ def _name_key(name: str) -> str:
 class ChatWebSocket(WebSocket):
     """One browser in the room: judges what it sends and passes it on under the name that the room gave it."""
 
-    limits = dataclasses.replace(DEFAULT_LIMITS, message_size=BINARY_LIMIT, ping_interval=20.0)
+    limits = dataclasses.replace(DEFAULT_LIMITS, message_size=BINARY_LIMIT, ping_interval=5.0)
 
     def __init__(self, *args: Any, room: Room, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import socket
 import threading
@@ -10,12 +9,11 @@ from typing import Any, Callable, Optional
 
 import cherrypy
 
-from ws4py.demo.chat import ChatWebSocket, Room
 from ws4py.demo.content import Content
-from ws4py.demo.pages import Answer, refuse_foreign
+from ws4py.demo.pages import Answer
 from ws4py.demo.running import TLSFiles, signals
+from ws4py.demo.site import DemoSite
 from ws4py.server.cherrypyserver import WebSocketPlugin, WebSocketTool
-from ws4py.websocket import EchoWebSocket
 
 __all__ = ['Site', 'serve']
 
@@ -23,35 +21,23 @@ __all__ = ['Site', 'serve']
 class Site:
     """The page handlers.
 
-    :param content: what there is besides the echo; the page and the chat by default.
+    :param site: the demo.
     """
 
-    def __init__(self, content: Optional[Content] = None) -> None:
-        self._content = content or Content()
+    def __init__(self, site: DemoSite) -> None:
+        self._site = site
 
     @cherrypy.expose  # type: ignore[untyped-decorator]
-    def default(self, *path: str, **query: str) -> bytes:
-        """Everything that is not for a websocket."""
-        return _give(self._content.answer(cherrypy.request.method, cherrypy.request.path_info))
-
-    @cherrypy.expose  # type: ignore[untyped-decorator]
-    def ws(self, **query: str) -> Optional[bytes]:
-        """The tool has made a websocket of this connection, unless another status is set here."""
-        if not self._content.chat:
-            return self.default()  # type: ignore[no-any-return]
-        headers = cherrypy.request.headers
-        refused = refuse_foreign(headers.get('Origin'), headers.get('Host'))
-        return None if refused is None else _give(refused)
-
-    @cherrypy.expose  # type: ignore[untyped-decorator]
-    def echo(self, **query: str) -> None:
-        """The same, for everybody."""
-
-
-def _give(answered: Answer) -> bytes:
-    cherrypy.response.status = answered.status
-    cherrypy.response.headers.update(dict(answered.headers))
-    return answered.body
+    def default(self, *path: str, **query: str) -> Optional[bytes]:
+        """Answer. The tool has made a websocket of the connection where that is asked for, unless we set a status."""
+        request = cherrypy.request
+        origin, host = request.headers.get('Origin'), request.headers.get('Host')
+        answered: Optional[Answer] = self._site.answer(request.method, request.path_info, origin, host)
+        if answered is None:
+            return None
+        cherrypy.response.status = answered.status
+        cherrypy.response.headers.update(dict(answered.headers))
+        return answered.body
 
 
 def serve(
@@ -80,12 +66,10 @@ def serve(
     cherrypy.log.error_log.addHandler(logging.StreamHandler())
     cherrypy.tools.websocket = WebSocketTool()
     WebSocketPlugin(cherrypy.engine).subscribe()
-    handlers: dict[str, Callable[..., Any]] = {'/echo': EchoWebSocket}
-    if content is None or content.chat:
-        handlers['/ws'] = functools.partial(ChatWebSocket, room=Room())
+    site = DemoSite(content)
     tool = 'tools.websocket'
-    config = {path: {f'{tool}.on': True, f'{tool}.handler_cls': handler} for path, handler in handlers.items()}
-    cherrypy.tree.mount(Site(content), '', config)
+    config = {path: {f'{tool}.on': True, f'{tool}.handler_cls': handler} for path, handler in site.handlers.items()}
+    cherrypy.tree.mount(Site(site), '', config)
     stopped = threading.Event()
     with signals(stopped.set):
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import urllib.parse
 from typing import Any, Callable, Optional
 
@@ -11,46 +10,48 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
-from ws4py.demo.chat import ChatWebSocket, Room
 from ws4py.demo.content import Content
-from ws4py.demo.pages import Answer, refuse_foreign
 from ws4py.demo.running import TLSFiles, signals
+from ws4py.demo.site import DemoSite
 from ws4py.server.tornadoserver import WebSocketHandler, close_all
-from ws4py.websocket import EchoWebSocket
 
-__all__ = ['ChatHandler', 'PageHandler', 'serve']
+__all__ = ['DemoHandler', 'PageHandler', 'serve']
 
 
 class PageHandler(RequestHandler):
     """Everything that is not for a websocket."""
 
-    def initialize(self, content: Content) -> None:
-        """Know what there is."""
-        self._content = content
-
     def prepare(self) -> None:
         """Answer, whatever the method is."""
-        assert self.request.method is not None
-        _give(self, self._content.answer(self.request.method, urllib.parse.unquote(self.request.path)))
+        if not _answer(self):  # the path of a websocket, written in another way
+            self.send_error(404)
 
     def compute_etag(self) -> None:
         """None: the page is small."""
 
 
-class ChatHandler(WebSocketHandler):
-    """The chat, for its own page only."""
+class DemoHandler(WebSocketHandler):
+    """A websocket, unless the demo has another answer."""
 
     def prepare(self) -> Any:
         """Refuse a page of another site."""
-        refused = refuse_foreign(self.request.headers.get('Origin'), self.request.headers.get('Host'))
-        return super().prepare() if refused is None else _give(self, refused)
+        return None if _answer(self) else super().prepare()
 
 
-def _give(handler: RequestHandler, answered: Answer) -> None:
+def _answer(handler: RequestHandler) -> bool:
+    """Send what the demo answers; False where that is left to the websocket."""
+    site: DemoSite = handler.settings['site']
+    request = handler.request
+    assert request.method is not None
+    origin, host = request.headers.get('Origin'), request.headers.get('Host')
+    answered = site.answer(request.method, urllib.parse.unquote(request.path), origin, host)
+    if answered is None:
+        return False
     handler.set_status(answered.status)
     for name, value in answered.headers:
         handler.set_header(name, value)
     handler.finish(answered.body)
+    return True
 
 
 def serve(
@@ -62,19 +63,14 @@ def serve(
     :param content: what is served besides the echo; the chat by default.
     :raises OSError: the address is in use, not ours or not known; ``ready`` was not called.
     """
-    asyncio.run(_serve(host, port, tls, ready, content or Content()))
+    asyncio.run(_serve(host, port, tls, ready, DemoSite(content)))
 
 
-async def _serve(
-    host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], content: Content
-) -> None:
-    routes: list[Any] = [('/echo', WebSocketHandler, {'handler_cls': EchoWebSocket})]
-    if content.chat:
-        routes.append(('/ws', ChatHandler, {'handler_cls': functools.partial(ChatWebSocket, room=Room())}))
+async def _serve(host: str, port: int, tls: Optional[TLSFiles], ready: Callable[[int], object], site: DemoSite) -> None:
     application = Application(
-        routes,
+        [(path, DemoHandler, {'handler_cls': handler}) for path, handler in site.handlers.items()],
         default_handler_class=PageHandler,
-        default_handler_args={'content': content},
+        site=site,
         log_function=lambda handler: None,
     )
     server = HTTPServer(application, ssl_options=tls.context() if tls else None)

@@ -1,8 +1,7 @@
-"""The page of the demo and every other answer in plain HTTP, for servers of any kind.
+"""The pages of the demo and their files, for servers of any kind.
 
-Pure functions from a request to an :class:`Answer`: each ``on_…`` module hands over what its server knows of a request,
-and sends what it is given. Nothing here is done by a websocket; who asks for ``/ws`` or ``/echo`` is answered by the
-opening handshake, unless :func:`refuse_foreign` has something against it.
+Pure functions from a request to an :class:`Answer`. Nothing here is done by a websocket; who asks for one is
+answered by the opening handshake, unless :func:`refuse_foreign` has something against it.
 """
 
 from __future__ import annotations
@@ -20,6 +19,9 @@ FILES = {
     '/chat.css': ('chat.css', 'text/css;charset=utf-8'),
     '/chat.js': ('chat.js', 'text/javascript;charset=utf-8'),
     '/icon.svg': ('icon.svg', 'image/svg+xml'),
+    '/status': ('status.html', 'text/html;charset=utf-8'),
+    '/status.css': ('status.css', 'text/css;charset=utf-8'),
+    '/status.js': ('status.js', 'text/javascript;charset=utf-8'),
 }
 
 # Nothing inline and nothing from elsewhere; blob: shows the pictures that peers send.
@@ -58,7 +60,7 @@ class Answer:
 def answer(method: str, path: str) -> Answer:
     """The answer to a request that is not for a websocket; ``path`` is without its query."""
     if path not in FILES:
-        return text_answer(404, 'There is /, /ws and /echo.')
+        return text_answer(404, 'There is /, /status, /metrics, /ws and /echo.')
     if method not in ('GET', 'HEAD'):
         return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
     name, content_type = FILES[path]
@@ -71,7 +73,7 @@ def refuse_foreign(origin: Optional[str], host: Optional[str]) -> Optional[Answe
     # chat that is served on this machine only. Programs other than browsers send no Origin.
     if origin is None or origin.lower().partition('://')[2] == (host or '').lower():
         return None
-    return text_answer(403, 'This chat is for its own page only.')
+    return text_answer(403, 'This is for its own page only.')
 
 
 def text_answer(status: int, text: str, extra: Iterable[tuple[str, str]] = ()) -> Answer:
