@@ -411,7 +411,7 @@ class Counted(Case):
         gone = weakref.ref(websocket)
         self.assertEqual(counters.snapshot().connections, 1)
         del websocket  # nobody has told that it ended
-        wait_for(lambda: gc.collect() is not None and gone() is None)
+        wait_for(lambda: (gc.collect(), gone())[1] is None)
         self.assertEqual(counters.snapshot().connections, 0)
 
     def test_labels_are_few(self) -> None:
