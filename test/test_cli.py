@@ -25,6 +25,7 @@ from ws4py import cli
 from ws4py.cli import connect, conversation
 from ws4py.client.threadedclient import WebSocketClient
 from ws4py.demo import BACKENDS
+from ws4py.messaging import PongControlMessage
 from ws4py.server.wsgirefserver import WebSocketWSGIApplication, WebSocketWSGIRequestHandler, WSGIServer
 from ws4py.websocket import EchoWebSocket, WebSocket
 
@@ -385,10 +386,11 @@ class PipeTest(unittest.TestCase):
 
     def test_a_proxy_of_the_environment_that_is_none(self) -> None:
         variables = {'http_proxy': 'ftp://zoe:secret@127.0.0.1', 'no_proxy': ''}
-        status, output, errors = run_text('--proxy', 'env', 'ws://nowhere.invalid/', **variables)
-        self.assertEqual((status, output), (2, ''))
-        self.assertIn("the scheme is 'ftp'", errors)
-        self.assertNotRegex(errors, 'zoe|secret|Traceback')
+        for name in ('connect', 'bench'):
+            status, output, errors = run_text(name, '--proxy', 'env', 'ws://nowhere.invalid/', **variables)
+            self.assertEqual((status, output), (2, ''))
+            self.assertIn("the scheme is 'ftp'", errors)
+            self.assertNotRegex(errors, 'zoe|secret|Traceback')
 
     def test_a_proxy_that_needs_more_to_be_installed(self) -> None:
         with patch.dict('sys.modules', {'python_socks': None}), contextlib.redirect_stderr(io.StringIO()) as errors:
@@ -488,6 +490,15 @@ class PipeTest(unittest.TestCase):
             for options in (['--once'], ['--once', '--reconnect']):
                 self.assertEqual(run_text(*options, url, stdin='x\n'), (0, 'x\n', ''))
 
+    def test_once_without_a_message(self) -> None:
+        class Leaving(WebSocket):
+            def opened(self) -> None:
+                self.close(1000)
+
+        with serving(Leaving) as url:
+            self.assertEqual(run_text(url, stdin='')[0], 0)
+            self.assertEqual(run_text('--once', url), (3, '', 'ws4py: no message came\n'))
+
     def test_timeout(self) -> None:
         with serving(EchoWebSocket) as url:
             for options in (['--once'], ['--once', '--reconnect']):
@@ -521,6 +532,21 @@ class PipeTest(unittest.TestCase):
                 self.assertRegex(process.stderr.readline().decode(), r'\Aws4py: ping \d+\.\d ms\n\Z')
             process.stdin.close()
             self.assertEqual(process.wait(TIMEOUT), 0)
+
+    def test_a_pong_that_answers_nothing_is_not_shown(self) -> None:
+        class Ponging(EchoWebSocket):
+            def opened(self) -> None:
+                self.send(PongControlMessage(b'unasked'))
+
+        with serving(Ponging) as url:
+            self.assertEqual(run_text('--ping', '600', url, stdin='x\n'), (0, 'x\n', ''))
+
+    def test_a_file_that_may_not_be_read(self) -> None:
+        with patch('os.access', return_value=False), contextlib.redirect_stderr(io.StringIO()) as errors:
+            with self.assertRaises(SystemExit) as exit_:
+                cli.main(['--cafile', __file__, 'ws://nowhere.invalid/'])
+        self.assertEqual(exit_.exception.code, 2)
+        self.assertIn('it may not be read', errors.getvalue())
 
     @needs_certificates
     def test_options_of_tls(self) -> None:
@@ -631,17 +657,20 @@ class PipeTest(unittest.TestCase):
                 super().close(code, reason)
 
         told, release = threading.Event(), threading.Event()
-        with serving(Deaf) as url:
-            process = self.start(url)
-            self.say(process, b'ready\n')
-            assert process.stdout is not None
-            process.stdout.readline()
-            process.send_signal(signal.SIGINT)
-            self.assertTrue(told.wait(TIMEOUT))
-            process.send_signal(signal.SIGINT)
-            status, errors = self.finish(process)
-            release.set()
-        self.assertEqual((status, errors), (3, 'ws4py: interrupted before the closing handshake was complete\n'))
+        for options in ([], ['--reconnect']):
+            with self.subTest(options), serving(Deaf) as url:
+                told.clear()
+                release.clear()
+                process = self.start(*options, url)
+                self.say(process, b'ready\n')
+                assert process.stdout is not None
+                process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                self.assertTrue(told.wait(TIMEOUT))
+                process.send_signal(signal.SIGINT)
+                status, errors = self.finish(process)
+                release.set()
+            self.assertEqual((status, errors), (3, 'ws4py: interrupted before the closing handshake was complete\n'))
 
     def test_nobody_reads_the_output(self) -> None:
         class Talker(WebSocket):

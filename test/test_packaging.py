@@ -52,6 +52,7 @@ class Distributions(unittest.TestCase):
     sdist: set[str]
     wheel: set[str]
     metadata: email.message.Message
+    scripts: str
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -69,6 +70,7 @@ class Distributions(unittest.TestCase):
             with zipfile.ZipFile(wheel) as archive:
                 cls.wheel = set(archive.namelist())
                 name = next(name for name in cls.wheel if name.endswith('.dist-info/METADATA'))
+                cls.scripts = archive.read(name.replace('METADATA', 'entry_points.txt')).decode()
                 cls.metadata = email.message_from_bytes(archive.read(name))
 
     def test_version(self) -> None:
@@ -81,6 +83,9 @@ class Distributions(unittest.TestCase):
 
     def test_the_readme_is_the_description(self) -> None:
         self.assertEqual(self.metadata['Description-Content-Type'], 'text/markdown')
+
+    def test_the_script_is_the_command_line(self) -> None:
+        self.assertEqual(self.scripts.split(), ['[console_scripts]', 'ws4py', '=', 'ws4py.cli:main'])
 
     def test_extras(self) -> None:
         self.assertEqual(set(self.metadata.get_all('Provides-Extra', [])), EXTRAS)

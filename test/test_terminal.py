@@ -135,6 +135,21 @@ class ScreenTest(unittest.TestCase):
             Screen(Terminal(), out).message('漢'.encode() * 6, False)
         self.assertEqual(out.getvalue(), f'\x1b7\n\n\x1b[2A\x1b[2L{"漢" * 6}\x1b8\x1b[2B')
 
+    def test_several_lines_each_have_their_room(self) -> None:
+        out = io.StringIO()
+        Screen(None, out).text('{', '  "\x1b"', '}')
+        self.assertEqual(out.getvalue(), '{\n  "\\x1b"\n}\n')
+        with mock.patch.dict(os.environ, TERM='xterm', COLUMNS='10', LINES='24'):
+            out = Terminal()
+            Screen(Terminal(), out, colours=False).text('a', 'b')
+        self.assertEqual(out.getvalue(), ''.join(f'\x1b7\n\x1b[1A\x1b[1L{line}\x1b8\x1b[1B' for line in 'ab'))
+
+    def test_whether_somebody_types(self) -> None:
+        with mock.patch.dict(os.environ, TERM='xterm'):
+            self.assertTrue(Screen(Terminal(), Terminal()).is_typed_at)
+            self.assertFalse(Screen(io.StringIO(), Terminal()).is_typed_at)
+            self.assertFalse(Screen(Terminal(), io.StringIO()).is_typed_at)
+
     def test_no_output_at_all(self) -> None:
         self.assertEqual(self.shown(typing=Terminal(), to=None, TERM='xterm'), '')
 

@@ -34,7 +34,7 @@ exit status:
   0  closed normally by either side (code 1000, 1001 or none)
   1  could not connect, or the server refused the handshake, or a file cannot be used
   2  wrong usage, or a line that was not sent because it is not what --json or --hex asks for
-  3  the connection broke, or was closed with another code
+  3  the connection broke, or was closed with another code, or before --once had its message
   4  the time of --timeout was over
 With --reconnect these are of the last connection.
 """

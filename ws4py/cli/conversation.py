@@ -30,6 +30,7 @@ class Session:
     :param once: close after the first message that comes in, and not at the end of the input.
     :param quiet: say nothing but errors.
     :ivar failed: a file could not be read, or not be written.
+    :ivar received: a message came in.
     :ivar expired: the time for the whole was over.
     """
 
@@ -41,6 +42,7 @@ class Session:
         self.quiet = quiet
         self.failed = False
         self.expired = False
+        self.received = False
         self.opened: Callable[[], None] = lambda: None  # set by a conversation of several connections
 
     def note(self, text: str) -> None:
@@ -68,6 +70,9 @@ class Session:
             return EXIT_TIMEOUT
         if self.failed:
             return EXIT_FAILED
+        if self.once and not self.received and normal:
+            say('no message came')
+            normal = False
         if not normal:
             return EXIT_ABNORMAL
         return EXIT_USAGE if self.input.refused else EXIT_OK
@@ -134,6 +139,7 @@ class Client(WebSocketClient):
     def received_message(self, message: Any) -> None:
         if self.session.once and self.closed_by_us:
             return  # more than the one message came before the close
+        self.session.received = True
         try:
             self.session.output.message(message.data, message.is_binary)
         except OSError:  # nobody reads our output any more, as in `… | head -1`

@@ -49,15 +49,15 @@ def pretty(text: str) -> list[str]:
     """
     check(text)
     lines, line, depth, previous = [], '', 0, ''
-    for token in _tokens(text):
-        closes, fresh = token in ('}', ']'), previous in ('{', '[')
+    for piece in _tokens(text):
+        closes, fresh = piece in ('}', ']'), previous in ('{', '[')
         depth -= closes
         if previous == ',' or fresh != closes:  # an empty one stays on its line
             lines.append(line)
             line = '  ' * min(depth, DEEPEST)
-        line += f'{token} ' if token == ':' else token
-        depth += token in ('{', '[')
-        previous = token
+        line += f'{piece} ' if piece == ':' else piece
+        depth += piece in ('{', '[')
+        previous = piece
     return [_escaped(each) for each in [*lines, line]]
 
 
