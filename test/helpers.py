@@ -13,7 +13,6 @@ import socket
 import ssl
 import struct
 import threading
-import time
 import unittest
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
@@ -26,6 +25,7 @@ from ws4py.framing import FIN, OPCODE_BINARY, OPCODE_CLOSE, OPCODE_PING, OPCODE_
 from ws4py.limits import Limits
 from ws4py.masking import mask
 from ws4py.sending import Driver
+from ws4py.testing import until as wait_for
 from ws4py.websocket import WebSocket
 
 __all__ = [
@@ -48,18 +48,6 @@ __all__ = [
 
 TIMEOUT = 10.0  # seconds that any test waits for anything
 mask_key = b'\x37\xfa\x21\x3d'  # the one of RFC 6455 section 5.7
-
-
-def wait_for(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
-    """Wait until *condition* is true, and return what it says."""
-    end = time.monotonic() + timeout
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise AssertionError(f'not true within {timeout} s: {condition}')
-        time.sleep(0.002)
 
 
 def frame(opcode: int, payload: bytes = b'', fin: bool = True, masked: bool = False) -> bytes:

@@ -21,7 +21,7 @@ PYTEST = ['pytest', '-q', '-p', 'no:cov', '-p', 'no:cacheprovider']
 
 
 def main(names: list[str]) -> int:
-    core = sorted({path.stem for path in PACKAGE.glob('*.py')} - NOT_CORE)
+    core = sorted({path.stem for path in PACKAGE.glob('*.py')} - NOT_CORE | {'testing'})
     unknown = sorted(set(names) - set(core))
     if unknown:
         print(f'no module of the core: {", ".join(unknown)}', file=sys.stderr)
@@ -39,7 +39,7 @@ def measure(name: str) -> bool:
         return False
     with tempfile.TemporaryDirectory() as directory:
         options = [f'--data-file={directory}/data', f'--rcfile={TEST.parent / "pyproject.toml"}']
-        files = f'--include={PACKAGE / name}.py'
+        files = f'--include={PACKAGE / name}.py,{PACKAGE / name}/*'
         run = [*MEASURE, 'run', *options, files, '-m', *PYTEST, str(test)]
         done = subprocess.run(run, cwd=TEST, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:

@@ -6,23 +6,12 @@ import contextlib
 import re
 import socket
 import threading
-import time
 from typing import Any, Callable, Optional
 
 from ws4py.handshake import accept_key
+from ws4py.testing import until as until
 
 TIMEOUT = 10.0  # seconds that any test waits for anything
-
-
-def until(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
-    """Wait until *condition* is true, and return what it says."""
-    end = time.monotonic() + timeout
-    while True:
-        found = condition()
-        if found or time.monotonic() > end:
-            assert found, f'not true within {timeout} s: {condition}'
-            return found
-        time.sleep(0.005)
 
 
 def read_request(sock: socket.socket) -> bytes:

@@ -41,11 +41,13 @@ class AsyncPeer:
         return first, await self.reader.readexactly(size)
 
 
-async def until(condition: Callable[[], Any]) -> None:
+async def until(condition: Callable[[], Any]) -> Any:
+    """The same as :func:`ws4py.testing.until` on an event loop."""
     end = asyncio.get_running_loop().time() + TIMEOUT
-    while not condition():
+    while not (found := condition()):
         assert asyncio.get_running_loop().time() < end, f'not true within {TIMEOUT} s: {condition}'
         await asyncio.sleep(0.002)
+    return found
 
 
 class TransportCase(unittest.IsolatedAsyncioTestCase):

@@ -12,7 +12,7 @@ from helpers import TIMEOUT, wait_for
 from ws4py.keepalive import HEARTBEAT, PINGS, Heartbeat, Keepalive
 from ws4py.limits import Limits
 from ws4py.messaging import PongControlMessage
-from ws4py.timers import Timers
+from ws4py.testing import Clock
 
 
 class Connection:
@@ -48,54 +48,44 @@ class Connection:
 
 class OnAClock(unittest.TestCase):
     def setUp(self) -> None:
-        self.now = 500.0
-        patched = mock.patch('ws4py.keepalive.time.monotonic', lambda: self.now)
-        patched.start()
-        self.addCleanup(patched.stop)
-        self.timers = Timers(lambda: self.now)
+        self.clock = Clock(500.0)
 
     def keep(self, heartbeat: Optional[float] = None, **limits: Any) -> tuple[Connection, Keepalive]:
         connection = Connection(**limits)
-        return connection, Keepalive(connection, self.timers.call_later, heartbeat)
-
-    def go(self, seconds: float, step: float = 1) -> None:
-        end = self.now + seconds
-        while self.now < end:
-            self.now += step
-            self.timers.run_due()
+        return connection, Keepalive(connection, self.clock.call_later, heartbeat, self.clock.time)
 
     def test_nothing_asked_for_sets_no_timer(self) -> None:
         connection, keepalive = self.keep()
-        self.assertIsNone(self.timers.run_due())
+        self.assertIsNone(self.clock.run_due())
         keepalive.stop()
         keepalive.stop()
         self.assertEqual(connection.asked, [])
 
     def test_heartbeats_go_out_until_it_is_stopped(self) -> None:
         connection, keepalive = self.keep(heartbeat=2)
-        self.go(7)
+        self.clock.advance(7)
         self.assertEqual(connection.asked, [('heartbeat',)] * 3)
         keepalive.stop()
-        self.go(10)
+        self.clock.advance(10)
         self.assertEqual(len(connection.asked), 3)
-        self.assertIsNone(self.timers.run_due())
+        self.assertIsNone(self.clock.run_due())
 
     def test_latency(self) -> None:
         connection, keepalive = self.keep(ping_interval=5)
-        self.go(5)
+        self.clock.advance(5)
         keepalive.pong(HEARTBEAT)
         keepalive.pong(b'')
         self.assertIsNone(connection.latency, 'nobody answered')
-        self.now += 0.25
+        self.clock.advance(0.25)
         keepalive.pong(connection.payloads[0])
         self.assertEqual(connection.latency, 0.25)
-        self.now += 1
+        self.clock.advance(1)
         keepalive.pong(connection.payloads[0])
         self.assertEqual(connection.latency, 0.25, 'that was no answer')
 
     def test_one_answer_for_several_pings(self) -> None:
         connection, keepalive = self.keep(ping_interval=5, ping_timeout=None)
-        self.go(15)
+        self.clock.advance(15)
         self.assertEqual(len(set(connection.payloads)), 3)
         keepalive.pong(connection.payloads[1])
         self.assertEqual(connection.latency, 5)
@@ -106,7 +96,7 @@ class OnAClock(unittest.TestCase):
 
     def test_of_pings_without_an_answer_only_some_are_remembered(self) -> None:
         connection, keepalive = self.keep(ping_interval=1, ping_timeout=None)
-        self.go(PINGS + 1)
+        self.clock.advance(PINGS + 1)
         keepalive.pong(connection.payloads[0])
         self.assertIsNone(connection.latency)
         keepalive.pong(connection.payloads[1])
@@ -115,50 +105,50 @@ class OnAClock(unittest.TestCase):
     def test_a_peer_that_answers_pings_is_left_alone(self) -> None:
         connection, keepalive = self.keep(ping_interval=5, ping_timeout=3)
         for _ in range(20):
-            self.go(1)
+            self.clock.advance(1)
             keepalive.touch()
         self.assertEqual(connection.asked, [('ping', True)] * 4)
 
     def test_one_that_does_not_is_dropped(self) -> None:
         connection, _ = self.keep(ping_interval=5, ping_timeout=3)
-        self.go(8)
+        self.clock.advance(8)
         self.assertEqual(connection.asked, [('ping', True), ('abort', 1011, 'no answer to a ping within 3 s')])
 
     def test_a_timeout_longer_than_the_interval_counts_from_the_oldest_ping(self) -> None:
         connection, _ = self.keep(ping_interval=2, ping_timeout=5)
-        self.go(7)
+        self.clock.advance(7)
         self.assertEqual(connection.asked[-1], ('abort', 1011, 'no answer to a ping within 5 s'))
         self.assertEqual(connection.asked[:-1], [('ping', True)] * 3)
 
     def test_pings_without_a_timeout_ask_for_nothing(self) -> None:
         connection, _ = self.keep(ping_interval=2, ping_timeout=None)
-        self.go(10)
+        self.clock.advance(10)
         self.assertEqual(connection.asked, [('ping', True)] * 5)
 
     def test_a_ping_that_another_sender_kept_waiting_counts_from_when_it_goes_out(self) -> None:
         connection, _ = self.keep(ping_interval=10, ping_timeout=3)
         connection.pings_go_out = False
-        self.go(11)
+        self.clock.advance(11)
         connection.pings_go_out = True
-        self.go(2)  # 13: the timeout of the ping that never went out
+        self.clock.advance(2)  # 13: the timeout of the ping that never went out
         self.assertEqual(connection.asked, [('ping', False), ('ping', True)])
-        self.go(3)
+        self.clock.advance(3)
         self.assertEqual(connection.asked[-1], ('abort', 1011, 'no answer to a ping within 3 s'))
 
     def test_a_connection_that_stays_stuck_is_dropped(self) -> None:
         connection, _ = self.keep(ping_interval=10, ping_timeout=3)
         connection.pings_go_out = False
-        self.go(13)
+        self.clock.advance(13)
         self.assertEqual(connection.asked[:2], [('ping', False)] * 2)
         self.assertEqual(connection.asked[2][0], 'abort')
 
     def test_nothing_is_expected_of_a_peer_that_is_not_read(self) -> None:
         connection, _ = self.keep(ping_interval=5, ping_timeout=3, idle_timeout=10)
         connection.crowded = True
-        self.go(30)
+        self.clock.advance(30)
         self.assertEqual({call[0] for call in connection.asked}, {'ping'})
         connection.crowded = False
-        self.go(12)
+        self.clock.advance(12)
         self.assertIn(('abort', 1011, 'no answer to a ping within 3 s'), connection.asked)
 
     def test_a_pong_that_is_faster_than_the_call_which_sends_the_ping(self) -> None:
@@ -169,43 +159,43 @@ class OnAClock(unittest.TestCase):
             return True
 
         connection.try_ping = try_ping  # type: ignore[method-assign]
-        self.go(5)
+        self.clock.advance(5)
         self.assertEqual((connection.latency, keepalive._pings), (0, {}))
 
     def test_a_ping_that_did_not_go_out_is_not_remembered(self) -> None:
         connection, keepalive = self.keep(ping_interval=5)
         connection.pings_go_out = False
-        self.go(5)
+        self.clock.advance(5)
         self.assertEqual(keepalive._pings, {})
 
     def test_a_peer_that_takes_what_waits_for_it_is_there(self) -> None:
         connection, keepalive = self.keep(ping_interval=5, ping_timeout=3, idle_timeout=20)
         for _ in range(19):
-            self.go(1)
+            self.clock.advance(1)
             keepalive.took(unread=False)
         self.assertEqual({call[0] for call in connection.asked}, {'ping'})
         self.assertNotIn(('close', 1001, 'nothing received for 20 s'), connection.asked)
-        self.go(1)
+        self.clock.advance(1)
         self.assertIn(('close', 1001, 'nothing received for 20 s'), connection.asked)
-        self.go(3)
+        self.clock.advance(3)
         self.assertEqual(connection.asked[-1], ('abort', 1011, 'no answer to a ping within 3 s'))
 
     def test_nor_is_it_idle_while_it_is_not_read(self) -> None:
         connection, keepalive = self.keep(idle_timeout=10)
         for _ in range(19):
-            self.go(1)
+            self.clock.advance(1)
             keepalive.took(unread=True)
         self.assertEqual(connection.asked, [])
-        self.go(10)
+        self.clock.advance(10)
         self.assertEqual(connection.asked, [('close', 1001, 'nothing received for 10 s')])
 
     def test_idle_means_without_a_byte(self) -> None:
         connection, keepalive = self.keep(idle_timeout=10)
-        self.go(8)
+        self.clock.advance(8)
         keepalive.touch()
-        self.go(9)
+        self.clock.advance(9)
         self.assertEqual(connection.asked, [])
-        self.go(1)
+        self.clock.advance(1)
         self.assertEqual(connection.asked, [('close', 1001, 'nothing received for 10 s')])
 
     def test_stopped_while_a_timer_is_being_set(self) -> None:
@@ -215,12 +205,12 @@ class OnAClock(unittest.TestCase):
         def call_later(delay: float, callback: Callable[[], None]) -> Any:
             if keepalive:
                 keepalive[0].stop()  # as another thread would
-            return self.timers.call_later(delay, callback)
+            return self.clock.call_later(delay, callback)
 
         keepalive.append(Keepalive(connection, call_later, 1))
-        self.go(5)
+        self.clock.advance(5)
         self.assertEqual(connection.asked, [('heartbeat',)])
-        self.assertIsNone(self.timers.run_due())
+        self.assertIsNone(self.clock.run_due())
 
     def test_a_timer_that_was_under_way_when_it_stopped_sets_no_other(self) -> None:
         set_timers: list[Callable[[], None]] = []

@@ -38,6 +38,8 @@ from ws4py.testing import (
 )
 from ws4py.websocket import EchoWebSocket, WebSocket
 
+pytest_plugins = ['ws4py.testing.fixtures']  # for test_the_fixture, which unittest does not see
+
 
 class Recorder(WebSocket):
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -566,6 +568,15 @@ class Serving(unittest.TestCase):
         self.assertEqual(until(lambda: next(answers)), 'yes')
         with self.assertRaisesRegex(AssertionError, 'not true within 0.01 s'):
             until(lambda: False, timeout=0.01)
+
+
+def test_the_fixture(serve: Any) -> None:
+    servers = [serve(EchoWebSocket), serve(EchoWebSocket, 'asyncio', protocols=['chat'])]
+    assert servers[0].port != servers[1].port
+    for server in servers:
+        client = WebSocketClient(server.url, protocols=['chat'])
+        client.connect()
+        assert client.protocols == ([] if server is servers[0] else [b'chat'])
 
 
 if __name__ == '__main__':

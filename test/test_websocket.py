@@ -136,6 +136,9 @@ class Attributes(Case):
         for payload in (1, {}):
             with self.assertRaises(ValueError):
                 websocket.send(payload)
+        for late in ('late', b'late', bytearray(b'late')):
+            with self.assertRaisesRegex(RuntimeError, 'not open: close sent'):
+                websocket.send(late)
         websocket.terminate()
         for call in (websocket.send, websocket.ping):
             with self.assertRaises(RuntimeError):

@@ -24,6 +24,7 @@ import support_tls
 from helpers import logs
 from support_sockets import ScriptedServer, read_request, response_to, say
 from support_tls import needs_certificates
+from support_transport import until
 
 from ws4py import async_websocket
 from ws4py.client import WebSocketBaseClient
@@ -96,13 +97,6 @@ def echo(sock: Any, request: bytes) -> None:
 
 async def within(awaitable: Any, timeout: float = TIMEOUT) -> Any:
     return await asyncio.wait_for(awaitable, timeout)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    end = time.monotonic() + TIMEOUT
-    while not condition():
-        assert time.monotonic() < end, f'not true within {TIMEOUT} s: {condition}'
-        await asyncio.sleep(0.002)
 
 
 class Case(unittest.TestCase):

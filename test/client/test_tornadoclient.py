@@ -12,13 +12,14 @@ import tempfile
 import threading
 import unittest
 import warnings
-from typing import Any, Callable, Optional
+from typing import Any, Optional
 from unittest import mock
 
 import support_tls
 from helpers import TIMEOUT, close_frame, frame
 from support_sockets import ScriptedServer, read_all, read_request, response_to, say
 from support_tls import needs_certificates
+from support_transport import until
 
 try:
     from tornado.httpserver import HTTPServer
@@ -75,14 +76,6 @@ def echo(sock: socket.socket) -> None:
     """A server of the other half of this package."""
     sock.sendall(response_to(read_request(sock)))
     EchoWebSocket(sock).run()
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    end = asyncio.get_running_loop().time() + TIMEOUT
-    while not (found := condition()):
-        assert asyncio.get_running_loop().time() < end, f'not true within {TIMEOUT} s: {condition}'
-        await asyncio.sleep(0.002)
-    return found
 
 
 class Quiet(unittest.TestCase):

@@ -25,6 +25,7 @@ from unittest.mock import patch
 import support_tls
 from helpers import TIMEOUT, close_frame, frame, logs, needs_certificates
 from support_sockets import upgrade_request
+from support_transport import until
 
 from ws4py import async_websocket
 from ws4py.exc import HTTPError
@@ -45,13 +46,6 @@ TEXT, BINARY, CLOSE, PONG = 0x81, 0x82, 0x88, 0x8A
 KIB, MIB = 1024, 1024 * 1024
 SHORT = Limits(handshake_timeout=0.3, close_timeout=0.3)
 GOING_AWAY = close_frame(1001, b'Server is shutting down')
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    end = asyncio.get_running_loop().time() + TIMEOUT
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, f'not true within {TIMEOUT} s: {condition}'
-        await asyncio.sleep(0.002)
 
 
 def text(*texts: str) -> bytes:

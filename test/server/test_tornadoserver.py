@@ -19,6 +19,7 @@ import support_tls
 from helpers import TIMEOUT, close_frame, frame
 from support_sockets import upgrade_request
 from support_tls import needs_certificates
+from support_transport import until
 
 try:
     from tornado import web
@@ -106,13 +107,6 @@ class Client:
         elif size == 127:
             (size,) = struct.unpack('!Q', await self.reader.readexactly(8))
         return first, await self.reader.readexactly(size)
-
-
-async def until(condition: Any) -> None:
-    end = asyncio.get_running_loop().time() + TIMEOUT
-    while not condition():
-        assert asyncio.get_running_loop().time() < end, f'not true within {TIMEOUT} s: {condition}'
-        await asyncio.sleep(0.002)
 
 
 class ServerCase(unittest.IsolatedAsyncioTestCase):

@@ -9,7 +9,7 @@ Everything happens in the thread that turns the clock; what a timer raises is lo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Callable
+from typing import Callable, Optional
 
 from ws4py.timers import Timer, Timers
 
@@ -34,9 +34,9 @@ class Clock:
         """Call *callback* when the clock has been turned *delay* seconds on; the answer has ``cancel()``."""
         return self._timers.call_later(delay, callback)
 
-    def run_due(self) -> None:
-        """Call what is due already, without any time passing."""
-        self._timers.run_due()
+    def run_due(self) -> Optional[float]:
+        """Call what is due already; the answer is the seconds until the next timer, None when there is none."""
+        return self._timers.run_due()
 
     def advance(self, seconds: float) -> None:
         """Let *seconds* pass: each timer is called in its turn, and finds the clock at its own time.
@@ -55,9 +55,9 @@ class Clock:
             raise ValueError(f'time does not go back (by {seconds!r} s)')
         end = self._now + seconds
         while True:
-            self._timers.run_due()
+            self.run_due()
             yield self._now
-            wait = self._timers.run_due()  # whoever was asked in between may have set one
+            wait = self.run_due()  # whoever was asked in between may have set one
             if self._now >= end:
                 return
             self._now = end if wait is None else min(end, self._now + wait)
