@@ -15,7 +15,7 @@ import unittest
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Callable
+from typing import Any, Callable
 
 from ws4py import closecode
 from ws4py.limits import DEFAULT_LIMITS
@@ -47,6 +47,19 @@ testing.stepping testing.wire timers tlstransport transport tunnels
 UNITS = {'timeout|delay|interval|spread|freq': 'second', 'size|length': 'byte'}
 
 
+# A parameter or an attribute, and what is said about it.
+FIELD = re.compile(r'^:(?:param|ivar) ([\w, ]+):((?:.*\n?)(?: +.*\n?)*)', re.MULTILINE)
+
+
+def members_of(cls: type) -> dict[str, Any]:
+    """What a class has of its own, and of its bases in modules that the reference leaves out."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is cls or base.__module__.partition('ws4py.')[2] in INSIDE.split():
+            members.update(vars(base))
+    return members
+
+
 def functions_of(module: ModuleType) -> Iterator[tuple[Callable[..., object], str]]:
     """The public functions and methods of a module, each with its documentation: of a method also that of its class."""
     for public in getattr(module, '__all__', ()):
@@ -57,10 +70,10 @@ def functions_of(module: ModuleType) -> Iterator[tuple[Callable[..., object], st
             yield found, found.__doc__ or ''
         elif inspect.isclass(found):
             of_class = ' '.join(base.__doc__ or '' for base in found.__mro__ if base.__module__.startswith('ws4py.'))
-            for name, value in vars(found).items():
+            for name, value in members_of(found).items():
                 function = value.fget if isinstance(value, property) else getattr(value, '__func__', value)
                 own = not name.startswith('_') or name in ('__init__', '__post_init__')
-                if own and inspect.isfunction(function) and function.__module__ == found.__module__:
+                if own and inspect.isfunction(function) and function.__module__.startswith('ws4py.'):
                     yield function, f'{function.__doc__ or ""} {of_class}'
 
 
@@ -143,7 +156,7 @@ class Documentation(unittest.TestCase):
                 found = getattr(module, public)
                 members = {public: found}
                 if inspect.isclass(found) and found.__module__.startswith('ws4py.'):
-                    own = {member: value for member, value in vars(found).items() if not member.startswith('_')}
+                    own = {member: value for member, value in members_of(found).items() if not member.startswith('_')}
                     members.update({f'{public}.{member}': value for member, value in own.items()})
                 for member, value in members.items():
                     if inspect.isfunction(value) or inspect.isclass(value) or isinstance(value, property):
@@ -168,6 +181,21 @@ class Documentation(unittest.TestCase):
                                 looked_at += bool(re.search(pattern, parameter))
                                 self.assertTrue(not re.search(pattern, parameter) or unit in documented, parameter)
         self.assertGreater(looked_at, 20)
+
+    def test_each_described_time_and_size_has_its_unit(self) -> None:
+        """… in the description of the parameter or attribute itself, not somewhere near it."""
+        looked_at = 0
+        for name in modules_of_the_reference():
+            with contextlib.suppress(ModuleNotFoundError):
+                module = importlib.import_module(name)
+                found = [getattr(module, public) for public in getattr(module, '__all__', ())]
+                for documented in (inspect.getdoc(each) or '' for each in found if inspect.isclass(each)):
+                    for names, text in FIELD.findall(documented):
+                        for pattern, unit in UNITS.items():
+                            if re.search(pattern, names):
+                                looked_at += 1
+                                self.assertIn(unit, text, f'{name}: {names}')
+        self.assertGreater(looked_at, 10)
 
     def test_the_table_of_close_codes_is_that_of_the_code(self) -> None:
         rows = re.findall(r'^   \* - (\d+)\n     - ``(\w+)``\n     - (yes|no)\n', pages()['closecodes'], re.MULTILINE)
