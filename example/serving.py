@@ -26,9 +26,9 @@ def options(description):
     return parser
 
 
-def tell(host, port, scheme='http'):
+def tell(host, port, scheme='http', path=''):
     """Say where the page is."""
-    print(f'{scheme}://{host}:{port}/', flush=True)
+    print(f'{scheme}://{host}:{port}/{path}', flush=True)
 
 
 def own_page_only(request):

@@ -38,7 +38,7 @@ class Program:
     def _find_address(self) -> str:
         if self.process.poll() is not None:
             raise AssertionError(f'it ended: {self.errors()}')
-        match = re.search(r'^(https?://\S+/)$', self.output(), re.MULTILINE)
+        match = re.search(r'^(https?://[^/\s]+/)', self.output(), re.MULTILINE)
         return match[1] if match else ''
 
     def output(self) -> str:

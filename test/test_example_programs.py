@@ -10,6 +10,9 @@ import json
 import os
 import queue
 import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +20,8 @@ import unittest
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 
@@ -334,6 +339,146 @@ class ExamplePrograms(unittest.TestCase):
     @unittest.skipUnless(is_installed('django'), 'Django is not installed')
     def test_beside_django(self) -> None:
         self.neighbour('django_server.py', 'Django', 'stranger')
+
+    # ---- Authentication, both with tokens.py
+
+    def test_the_first_message_is_a_token(self) -> None:
+        program = self.start('token_auth_asyncio_server.py')
+        url, token = until(lambda: len(lines := program.output().splitlines()) == 2 and lines, 'the token')
+        with connected(f'ws{url[4:]}') as client:
+            client.send(token)
+            client.send('hi')
+            self.assertEqual([client.next(), client.next()], [b'hello ann', b'ann: hi'])
+        changed = token[:-1] + ('0' if token[-1] != '0' else '1')
+        for wrong in ('', 'ann', token.replace('ann', 'bob'), changed, 'ö.1.ö', None):  # None: after five seconds
+            with self.subTest(wrong), connected(f'ws{url[4:]}') as client:
+                if wrong is not None:
+                    client.send(wrong)
+                client.run_forever()
+                self.assertEqual(client.end, (1008, 'say a token within 5 s'))
+        self.assert_ends_well(program)
+
+    def test_a_link_gives_a_cookie(self) -> None:
+        program = self.start('cookie_auth_asyncio_server.py')
+        link = program.output().strip()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar := CookieJar()))
+        with opener.open(link, timeout=TIMEOUT) as answer:  # and where it leads
+            self.assertIn(b'<title>Chat', answer.read())
+        (cookie,) = jar
+        self.assertTrue(cookie.has_nonstandard_attr('HttpOnly'))
+        url = f'ws{program.url[4:]}ws'
+        with connected(url, headers=[('Cookie', f'a=b; session={cookie.value}')]) as client:
+            client.send('hi')
+            self.assertEqual([client.next(), client.next()], [b'hello ann', b'ann said hi'])
+        with self.assertRaisesRegex(HandshakeError, '403'):
+            headers = [('Cookie', f'session={cookie.value}'), ('Origin', 'http://elsewhere.test')]
+            Listener(url, headers=headers).connect()
+        token = link.partition('token=')[2]  # is not good as a cookie
+        for wrong in ('', 'session=', f'session={cookie.value}0', f'session={token}', 'session=a.1.b'):
+            with self.subTest(wrong), self.assertRaisesRegex(HandshakeError, '403'):
+                Listener(url, headers=[('Cookie', wrong)]).connect()
+        for wrong in ('', '?token=', f'?token={token}0', f'?token={cookie.value}'):
+            with self.subTest(wrong), self.assertRaises(urllib.error.HTTPError) as caught:
+                urllib.request.urlopen(f'{program.url}login{wrong}', timeout=TIMEOUT)
+            caught.exception.close()
+            self.assertEqual(caught.exception.code, 403)
+        self.assert_ends_well(program)
+
+    def test_tokens_run_out(self) -> None:
+        code = (
+            'import tokens; old, new = tokens.sign("a", "x.y", 0), tokens.sign("a", "x.y", 60);'
+            'print(tokens.verify("a", old), tokens.verify("a", new), tokens.verify("b", new))'
+        )
+        done = subprocess.run(
+            [sys.executable, '-c', code], cwd=EXAMPLE, capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
+        self.assertEqual(done.stdout, 'None x.y None\n')
+
+    # ---- Running it
+
+    def test_a_line_of_the_log_is_json(self) -> None:
+        program = self.start('logging_asyncio_server.py', '--level', 'DEBUG')
+        with connected(program.url.replace('http', 'ws')) as client:
+            client.send('two\nlines')
+            self.assertEqual(client.next(), b'two\nlines')
+            client.close(1000, 'bye\n')
+            client.run_forever()
+        self.assertEqual(program.stop(), 0)
+        lines = [json.loads(line) for line in program.errors().splitlines()]
+        ours = [line for line in lines if line['logger'] == 'chat']
+        for line in ours:
+            self.assertEqual((line['connection'], line['peer'], line['path']), (1, '127.0.0.1', '/'))
+        texts = [line['text'] for line in ours]
+        self.assertEqual(texts[:2], ['opened', "received <TextMessage of 9 bytes: b'two\\nlines'>"])
+        self.assertRegex(texts[2], r"^closed with 1000 b'bye\\n' after \d+\.\d{3} s$")
+
+    @contextlib.contextmanager
+    def passed_on(self, listening: socket.socket, notified: str) -> Iterator[subprocess.Popen[str]]:
+        """The server as systemd starts it: with a socket, and somebody who is told."""
+        program = [sys.executable, '-W', 'error', str(EXAMPLE / 'systemd_asyncio_server.py')]
+        begin = (
+            f'import os; os.dup2({listening.fileno()}, 3);'
+            f'os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1"); os.execv({program[0]!r}, {program})'
+        )
+        server = subprocess.Popen(
+            [sys.executable, '-c', begin],
+            pass_fds=[listening.fileno()],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env=environment(NOTIFY_SOCKET=notified),
+        )
+        try:
+            yield server
+        finally:
+            server.kill()
+            server.communicate()
+
+    @unittest.skipUnless(hasattr(socket, 'AF_UNIX'), 'there is no systemd here')
+    def test_as_systemd_starts_it(self) -> None:
+        """Nobody is turned away while one server has ended and the next one is about to begin."""
+        with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as stack:
+            path = os.path.join(directory, 'notify')
+            listening = stack.enter_context(socket.create_server(('127.0.0.1', 0)))
+            notified = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            notified.bind(path)
+            notified.settimeout(TIMEOUT)
+            url = f'ws://127.0.0.1:{listening.getsockname()[1]}/'
+            for _ in range(2):
+                with ThreadPoolExecutor() as threads:
+                    client = Listener(url)
+                    connecting = threads.submit(client.connect)  # the kernel lets it wait
+                    with self.passed_on(listening, path) as server:
+                        self.assertEqual(notified.recv(100), b'READY=1')
+                        connecting.result(TIMEOUT)
+                        client.send('hello')
+                        self.assertEqual(client.next(), b'hello')
+                        server.send_signal(signal.SIGTERM)
+                        self.assertEqual(notified.recv(100), b'STOPPING=1')
+                        client.run_forever()
+                        self.assertEqual(client.end, (1001, 'Server is shutting down'))
+                        self.assertEqual((server.communicate(timeout=TIMEOUT)[1], server.returncode), ('', 0))
+
+    def test_without_systemd_it_listens_by_itself(self) -> None:
+        program = self.start('systemd_asyncio_server.py')
+        with connected(program.url.replace('http', 'ws')) as client:
+            client.send('hello')
+            self.assertEqual(client.next(), b'hello')
+        self.assertEqual((program.stop(signal.SIGTERM), program.errors()), (0, ''))
+
+    @unittest.skipUnless(shutil.which('systemd-analyze'), 'systemd-analyze is not installed')
+    def test_the_units_are_what_systemd_understands(self) -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            for name in ('ws4py.service', 'ws4py.socket'):
+                text = (EXAMPLE / name).read_text('utf-8')
+                Path(directory, name).write_text(text.replace('/opt/chat/bin/python', '/bin/sh'), 'utf-8')
+            verify = ['systemd-analyze', 'verify', '--man=no', str(Path(directory, 'ws4py.service'))]
+            done = subprocess.run(verify, capture_output=True, text=True, timeout=TIMEOUT)
+            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ''))
+            service = Path(directory, 'ws4py.service')
+            service.write_text(service.read_text('utf-8').replace('LimitNOFILE', 'LimitNoFile'), 'utf-8')
+            done = subprocess.run(verify, capture_output=True, text=True, timeout=TIMEOUT)
+            self.assertIn('LimitNoFile', done.stderr)  # it would have told
 
 
 if __name__ == '__main__':
