@@ -175,6 +175,14 @@ class ExamplePagesTest(unittest.TestCase):
         self.assertGreater(number(tab, '#dropped'), dropped + 10)
         self.assert_quiet()
 
+    def test_a_browser_is_logged_in_by_its_cookie(self) -> None:
+        program = self.start('cookie_auth_asyncio_server.py')
+        tab = self.open(program.url, connected=False)
+        until(lambda: len(self.browser.console()) >= 1, 'a refusal, which Chromium notes')
+        tab.go_to(program.output().strip())
+        until(lambda: tab.texts('#log li') == ['hello ann'], 'the greeting')
+        self.assertEqual(tab.run('() => [location.href, document.cookie]'), [program.url, ''])
+
     def test_the_pages_of_neighbours(self) -> None:
         for name, framework in (('flask', 'Flask'), ('django', 'Django')):
             if importlib.util.find_spec(name) is None:
