@@ -538,6 +538,12 @@ class Shown(unittest.TestCase):
         self.assertTrue(shown)
         self.assertEqual([path for path in shown if not path.is_file()], [])
 
+    def test_the_documentation_shows_or_names_every_example(self) -> None:
+        pages = ''.join(page.read_text('utf-8') for page in (ROOT / 'docs').glob('*.rst'))
+        for path in EXAMPLE.iterdir():
+            if path.is_file() and path.suffix != '.html':
+                self.assertIn(f'example/{path.name}', pages)
+
     def test_examples_are_short(self) -> None:
         for path in EXAMPLE.glob('*.py'):
             self.assertLess(len(path.read_text('utf-8').splitlines()), 60, path.name)
