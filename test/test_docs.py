@@ -218,6 +218,10 @@ class Documentation(unittest.TestCase):
                 with self.subTest(page=name, path=path):
                     self.assertTrue((DOCS / path).is_file())
 
+    def test_every_picture_is_shown(self) -> None:
+        shown = {path for page in pages().values() for path in re.findall(r':: _static/(\S+)$', page, re.MULTILINE)}
+        self.assertEqual({path.name for path in (DOCS / '_static').iterdir()}, shown)
+
     def test_links_to_pages_lead_somewhere(self) -> None:
         for name, page in pages().items():
             for target in re.findall(r':doc:`(?:[^`<]*<)?(\w+)>?`', page):
