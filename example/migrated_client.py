@@ -2,10 +2,12 @@
 
 import sys
 
+from ws4py import configure_logger
 from ws4py.client import WebSocketBaseClient
 from ws4py.limits import Limits
 from ws4py.manager import WebSocketManager
 
+logger = configure_logger()
 manager = WebSocketManager()
 
 
@@ -17,11 +19,10 @@ class Ticker(WebSocketBaseClient):
         manager.add(self)
 
     def received_message(self, message):
-        print('received', message)
+        logger.info('received %s', message)
 
-    def closed(self, code, reason=None):
-        # 1006 says now that the connection broke, and nothing else.
-        print('lost' if code == 1006 else f'closed with {code}')
+    def closed(self, code, reason=None):  # 1006 says now that the connection broke, and nothing else
+        logger.info('%s with %s', 'lost' if code == 1006 else 'closed', code)
 
 
 def connect(url, authority=None):
@@ -35,14 +36,14 @@ def say(client, text):
     try:
         client.send(text)
     except RuntimeError:  # we have closed it: 0.6 sent this behind its Close frame, where nobody reads
-        print('not sent', text)
+        logger.info('not sent: %s', text)
 
 
 def show_all():
     # for ws in manager.websockets.itervalues(): …
     with manager.lock:
         for websocket in manager:
-            print('open to', websocket.peer_address[1])
+            logger.info('open to port %d', websocket.peer_address[1])
 
 
 if __name__ == '__main__':
