@@ -32,6 +32,8 @@ if __name__ == '__main__':
     except KeyboardInterrupt:
         logger.info('%d clients close', len(manager))
     finally:
-        manager.close_all(code=1000, message='Bye')
-        manager.stop()
-        manager.join()
+        try:
+            manager.close_all(code=1000, message='Bye')
+        finally:  # also at a second Ctrl-C
+            manager.stop()
+            manager.join()
