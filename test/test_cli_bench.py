@@ -240,6 +240,8 @@ class BenchTest(unittest.TestCase):
             self.assertNotIn('\x1b[36m', shown)
             shown = self.at_terminal('--messages', '10', url, TERM='xterm', NO_COLOR='1')
             self.assertNotIn('\x1b[36m', shown)
+            shown = self.at_terminal('--messages', '10', '--no-color', url, TERM='xterm', PYTHONIOENCODING='ascii')
+            self.assertRegex(shown, r'\r#*-+ +\d+%  0 messages/s\x1b\[K')
             for options, terminal in ((('--quiet',), 'xterm'), ((), 'dumb')):
                 self.assertEqual(self.at_terminal('--messages', '10', *options, url, TERM=terminal), '')
 

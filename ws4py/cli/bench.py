@@ -179,6 +179,7 @@ class Progress:
     def __init__(self, out: Any, quiet: bool, plain: bool) -> None:
         self._out = out if is_ansi(out) and not quiet else None
         self._colours = not plain and not os.environ.get('NO_COLOR')
+        self._blocks = '█░' if 'utf' in (getattr(out, 'encoding', None) or '').lower() else '#-'
         self._shown = 0.0
 
     def show(self, done: float, round_trips: RoundTrips, elapsed: float) -> None:
@@ -187,7 +188,7 @@ class Progress:
             return
         self._shown = elapsed or self._shown
         full = int(done * BAR)
-        bar = '█' * full + '░' * (BAR - full)
+        bar = self._blocks[0] * full + self._blocks[1] * (BAR - full)
         bar = f'\x1b[36m{bar}\x1b[0m' if self._colours else bar
         speed = round_trips.number / elapsed if elapsed else 0.0
         self._out.write(f'\r{bar} {done:4.0%}  {speed:,.0f} messages/s\x1b[K')
