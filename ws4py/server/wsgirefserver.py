@@ -13,7 +13,7 @@ Who does what, in which thread:
 - each request has a daemon thread to itself, which does the TLS handshake, reads the head before one deadline, and
   calls the WSGI application. There are at most :attr:`WSGIServer.max_requests` of them: the one that has been waiting
   longest for its client's head is dropped for a new one. A thread that is done takes the next request, and ends when
-  there is none for a second;
+  there is none for a moment;
 - a request that became a websocket goes to the :class:`~ws4py.websocket.WebSocket` manager's thread.
 
 The head is read by :mod:`ws4py.http11`, not by ``http.server``: the same rules and limits hold as everywhere, and what
@@ -55,7 +55,7 @@ __all__ = ['WSGIServer', 'WebSocketWSGIApplication', 'WebSocketWSGIHandler', 'We
 logger = logging.getLogger('ws4py')
 
 LINGER = 1.0  # seconds that a refused client may go on sending, so that it gets to read why
-KEEP = 1.0  # seconds that a thread waits for another request
+KEEP = 0.25  # seconds that a thread waits for another request
 PATIENCE = 1.0  # seconds that a new request waits for another to end, when there are too many
 BLOCK = 64 * 1024  # bytes of one read
 # The client that could not be accepted is still there, and would be tried again at once and without end.
