@@ -8,7 +8,7 @@ import cherrypy
 from ws4py.server.cherrypyserver import WebSocketPlugin, WebSocketTool
 from ws4py.websocket import WebSocket
 
-PAGE = Path(__file__).with_suffix('.html')
+PAGE = Path(__file__).with_name('chat.html')
 
 
 class ChatWebSocket(WebSocket):

@@ -139,8 +139,6 @@ class Closer(Receiver):
 
     def _limit_closing(self) -> None:
         """Give the closing handshake its time."""
-        if self._close_timer is not None:
-            return
         with self._tls_lock:
             self._closing = True  # who drives it only from now on will see that
             if self._call_later is not None and self._close_timer is None:

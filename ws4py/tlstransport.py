@@ -25,13 +25,13 @@ import logging
 import ssl
 from typing import Any, Callable, Optional
 
+from ws4py.blocking import RECORD
 from ws4py.transport import READ
 
 __all__ = ['TLSTransport', 'encrypted']
 
 logger = logging.getLogger('ws4py')
 
-RECORD = 16 * 1024  # bytes that a record has at most (RFC 8446 section 5.1)
 HANDSHAKE_TIMEOUT = 60.0  # seconds, and
 SHUTDOWN_TIMEOUT = 30.0  # seconds, as asyncio has them
 #: Bytes that may wait below when TLS by itself has something to say; only who makes it talk and never listens has more.

@@ -149,7 +149,7 @@ class Chat:
         say(ann, 'Ann', '你好 \u202e & \\u0041 "quoted"')
         for tab in (ann, bob):
             self.assertEqual(tab.texts(LINES), said)
-            self.assertEqual(tab.run('() => [document.title, document.images.length]'), ['CherryPy chat', 0])
+            self.assertEqual(tab.run('() => [document.title, document.images.length]'), ['Chat', 0])
         self.assertEqual(self.browser.console(), [])
 
     def test_both_talk_at_once(self: Any) -> None:

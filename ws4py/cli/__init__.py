@@ -17,6 +17,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from ws4py.cli.arguments import EXIT_USAGE
+
 __all__ = ['main']
 
 COMMANDS = ('serve', 'connect', 'bench')
@@ -31,11 +33,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0] == 'ws4py'
     program = 'ws4py' if script else 'python -m ws4py'
     alone = arguments[:1] != [] and arguments[0] in COMMANDS
-    # Only the command's own module, and not while this package is still being imported.
+    # Only the command's own module: bench needs not what serve does.
     command: Any = importlib.import_module(f'ws4py.cli.{arguments.pop(0) if alone else "connect"}')
     parser = command.parser(program) if alone else command.parser(program, alone=False)
     if not alone and not arguments:
         parser.print_help(sys.stderr)
-        return 2  # wrong usage, as everywhere
+        return EXIT_USAGE
     status: int = command.run(parser, parser.parse_args(arguments))
     return status

@@ -105,6 +105,12 @@ def hold(client: Client, session: Session, timeout: Optional[float] = None) -> i
     return client.report()
 
 
+def wait_for(event: threading.Event) -> None:
+    """Wait, but not so that Windows would keep Ctrl-C waiting too."""
+    while not event.wait(1):
+        pass
+
+
 def expire_after(timeout: Optional[float], session: Session, leave: Callable[[], object]) -> None:
     """Call ``leave`` after so many seconds, if there is a timeout."""
 
@@ -183,8 +189,7 @@ class Client(WebSocketClient):
 
     def wait(self) -> None:
         """Wait for the end of the connection."""
-        while not self._over.wait(1):  # Windows does not interrupt a wait without an end by Ctrl-C
-            pass
+        wait_for(self._over)
 
     def report(self) -> int:
         """Say how the connection ended and return the exit status."""
@@ -222,11 +227,11 @@ class Conversation:
         try:
             expire_after(timeout, self._session, self._reconnecting.stop)
             threading.Thread(target=self._run, daemon=True).start()
-            self._wait()
+            wait_for(self._over)
         except KeyboardInterrupt:
             self._reconnecting.stop()
             try:
-                self._wait()
+                wait_for(self._over)
             except KeyboardInterrupt:
                 say('interrupted before the closing handshake was complete')
                 return EXIT_ABNORMAL
@@ -245,10 +250,6 @@ class Conversation:
             self._failure = error
         finally:
             self._over.set()
-
-    def _wait(self) -> None:
-        while not self._over.wait(1):  # as in Client.wait()
-            pass
 
     def _tell(self, attempt: Attempt) -> None:
         if attempt.number and attempt.worthwhile:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from ws4py.demo.pages import Answer, answer, text_answer
+from ws4py.demo.pages import Answer, answer, refuse_method, text_answer
 
 __all__ = ['Content', 'file_answer']
 
@@ -56,8 +56,9 @@ def file_answer(directory: str, method: str, path: str) -> Answer:
 
     :param path: decoded, from its first slash on; one that ends in a slash is for ``index.html``.
     """
-    if method not in ('GET', 'HEAD'):
-        return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
+    refused = refuse_method(method)
+    if refused is not None:
+        return refused
     missing = text_answer(404, 'There is no such file.')
     _, *folders, name = path.split('/') if path.startswith('/') else ('', '/')
     if not all(map(_is_plain, [*folders, name or INDEX])):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Optional
 
-__all__ = ['Answer', 'answer', 'refuse_foreign', 'text_answer']
+__all__ = ['Answer', 'answer', 'refuse_foreign', 'refuse_method', 'text_answer']
 
 FILES = {
     '/': ('index.html', 'text/html;charset=utf-8'),
@@ -61,10 +61,9 @@ def answer(method: str, path: str) -> Answer:
     """The answer to a request that is not for a websocket; ``path`` is without its query."""
     if path not in FILES:
         return text_answer(404, 'There is /, /status, /metrics, /ws and /echo.')
-    if method not in ('GET', 'HEAD'):
-        return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
     name, content_type = FILES[path]
-    return _build(200, importlib.resources.files('ws4py.demo').joinpath(name).read_bytes(), content_type)
+    body = importlib.resources.files('ws4py.demo').joinpath(name).read_bytes()
+    return refuse_method(method) or _build(200, body, content_type)
 
 
 def refuse_foreign(origin: Optional[str], host: Optional[str]) -> Optional[Answer]:
@@ -74,6 +73,13 @@ def refuse_foreign(origin: Optional[str], host: Optional[str]) -> Optional[Answe
     if origin is None or origin.lower().partition('://')[2] == (host or '').lower():
         return None
     return text_answer(403, 'This is for its own page only.')
+
+
+def refuse_method(method: str) -> Optional[Answer]:
+    """The refusal of a request that wants something else than to read; None lets it in."""
+    if method in ('GET', 'HEAD'):
+        return None
+    return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
 
 
 def text_answer(status: int, text: str, extra: Iterable[tuple[str, str]] = ()) -> Answer:

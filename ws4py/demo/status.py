@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any, TypeVar
 
-from ws4py.demo.pages import SECURITY_HEADERS, Answer, text_answer
+from ws4py.demo.pages import SECURITY_HEADERS, Answer, refuse_method, text_answer
 from ws4py.limits import DEFAULT_LIMITS
 from ws4py.metrics import Counters, Observer, observed
 from ws4py.websocket import WebSocket
@@ -49,8 +49,9 @@ class Status:
 
     def metrics(self, method: str) -> Answer:
         """The answer to a request for ``/metrics``."""
-        if method not in ('GET', 'HEAD'):
-            return text_answer(405, 'GET or HEAD only.', [('Allow', 'GET, HEAD')])
+        refused = refuse_method(method)
+        if refused is not None:
+            return refused
         if self._registry is None:
             return text_answer(404, "For metrics: pip install 'ws4py[prometheus]'.")
         body = prometheus_client.generate_latest(self._registry)
